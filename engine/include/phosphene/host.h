@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Services the engine gives to a stage. The table is constant for the life of the stage; `self` is
+ * its first argument always. Appended to only; check struct_size before using a later field.
+ */
+#ifndef PHOSPHENE_HOST_H
+#define PHOSPHENE_HOST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "phosphene/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum ph_log_level {
+    PH_LOG_ERROR = 0,
+    PH_LOG_WARNING = 1,
+    PH_LOG_INFO = 2,
+    PH_LOG_DEBUG = 3,
+    PH_LOG_TRACE = 4
+};
+
+/* How a run is going; filled by run_stats. Times of volume complete at the engine to end of the
+ * last science stage, in ns, over the newest 1024 volumes. */
+struct ph_run_stats {
+    uint32_t struct_size;
+    uint32_t state;     /* 0 waiting, 1 running, 2 draining, 3 stopped */
+    uint64_t n_volumes; /* that entered the first filter */
+    uint64_t n_missing;
+    uint64_t n_censored;
+    int64_t latency_p50_ns; /* 0 until there are volumes */
+    int64_t latency_p99_ns;
+    int64_t latency_max_ns;
+};
+
+struct ph_host {
+    uint32_t struct_size;
+    uint32_t n_workers;  /* threads that parallel_for uses; at least 1 */
+    void *self;          /* pass it back */
+    const char *stage;   /* the stage's name in the run file */
+    const char *run_dir; /* absolute folder of this run's recording; "" when nothing is recorded */
+
+    /* Zeroed, 64-byte aligned memory that lives as long as the stage's run. Only in plan (scratch)
+     * and init. NULL if it cannot be had. */
+    void *(*alloc)(void *self, size_t n, size_t size);
+
+    /* Writes a log line. Any thread; never blocks, never allocates; a line may be dropped (and
+     * counted) when the log is flooded. `id` is a short stable name such as "wire.crc". */
+    void (*log)(void *self, enum ph_log_level level, const char *id, const char *format, ...)
+        PH_PRINTF(4, 5);
+
+    /* Monotonic time in ns, the clock of all _ns fields. Any thread. */
+    int64_t (*now_ns)(void *self);
+
+    /* Runs fn(arg, i) for every i in [0, n) on the engine's workers and returns when all are done.
+     * Only from the stage's own thread. The split must not influence the result. */
+    void (*parallel_for)(void *self, size_t n, void (*fn)(void *arg, size_t i), void *arg);
+
+    /* Asks the engine to end the run in an orderly way. Any thread; never blocks. */
+    void (*request_stop)(void *self);
+
+    /* Sets a LIVE parameter "stage.key" from text. Any thread but a stage's processing thread; the
+     * stage sees it at its next frame. Errors name the key and the limit. */
+    PH_NODISCARD enum ph_status (*set_param)(void *self, const char *key, const char *value,
+                                             struct ph_error *reterr);
+
+    /* How the run is going. Any thread; never blocks. */
+    void (*run_stats)(void *self, struct ph_run_stats *ret_stats);
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
