@@ -24,10 +24,20 @@ static inline json_t *golden_open(const char *name)
     return root;
 }
 
-/* A field of an object. */
+/* A field of an object: its key, or where there is no such key a path of keys joined by dots. */
 static inline const json_t *golden_field(const json_t *object, const char *key)
 {
     const json_t *value = json_object_get(object, key);
+    const char *dot = strchr(key, '.');
+
+    if (!value && dot) {
+        char first[64];
+
+        assert_true((size_t)(dot - key) < sizeof first);
+        memcpy(first, key, (size_t)(dot - key));
+        first[dot - key] = 0;
+        return golden_field(golden_field(object, first), dot + 1);
+    }
 
     if (!value)
         fail_msg("golden field %s is missing", key);
@@ -54,6 +64,28 @@ static inline size_t golden_flatten(const json_t *value, double *out, size_t fil
 static inline void golden_numbers(const json_t *object, const char *key, double *out, size_t n)
 {
     assert_int_equal(golden_flatten(golden_field(object, key), out, 0, n), n);
+}
+
+/* The single number at `key`. */
+static inline double golden_number(const json_t *object, const char *key)
+{
+    double value = 0;
+
+    golden_numbers(object, key, &value, 1);
+    return value;
+}
+
+/* Fails unless |got[i] - want[i]| <= tolerance * max(1, largest |want|) for all i. */
+static inline void golden_compare(const char *what, const double *got, const double *want, size_t n,
+                                  double tolerance)
+{
+    double scale = 1;
+
+    for (size_t i = 0; i < n; i++)
+        scale = fabs(want[i]) > scale ? fabs(want[i]) : scale;
+    for (size_t i = 0; i < n; i++)
+        if (!(fabs(got[i] - want[i]) <= tolerance * scale))
+            fail_msg("%s[%zu] = %.17g, golden %.17g", what, i, got[i], want[i]);
 }
 
 #endif
