@@ -36,7 +36,7 @@ static int mean_row(const struct phi_canvas *canvas, int from, int to)
 {
     int sum = 0, n = 0;
 
-    for (int y = 30; y < canvas->height; y++)
+    for (int y = 13; y < canvas->height; y++) /* below the heading */
         for (int x = from; x < to; x++)
             if (is_trace(canvas->pixels[y * canvas->width + x])) {
                 sum += y;
