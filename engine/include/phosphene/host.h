@@ -43,8 +43,8 @@ struct ph_host {
     const char *stage;   /* the stage's name in the run file */
     const char *run_dir; /* absolute folder of this run's recording; "" when nothing is recorded */
 
-    /* Zeroed, 64-byte aligned memory that lives as long as the stage's run. Only in plan (scratch)
-     * and init. NULL if it cannot be had. */
+    /* Zeroed, 64-byte aligned memory that lives as long as the stage's run. Only in init.
+     * NULL if it cannot be had. */
     void *(*alloc)(void *self, size_t n, size_t size);
 
     /* Writes a log line. Any thread; never blocks, never allocates; a line may be dropped (and

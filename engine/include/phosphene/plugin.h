@@ -11,17 +11,18 @@
  * come from one thread, except `wake`, which may come from any.
  *
  * Kinds and what process does:
- *   source     waits for input, emits volume and event frames. PH_AGAIN: woken or nothing yet;
- *              PH_EOS: the run is over.
- *   filter     in place (PH_CAP_IN_PLACE): changes io->in and returns; the engine passes it on.
- *              Otherwise: takes an output frame, fills it, emits it. PH_SKIP: no output.
- *   decoder    as a filter that turns vectors into latents; may emit any number per volume.
- *   generator  `render` draws the settled picture of a latent; the anytime trio aim, step, peek
- *              serves the moving display between volumes.
- *   sink       reads every frame of the run: volumes or vectors after the last filter, latents,
- *              images and events, in the order each stage emitted them.
+ *   source     waits for input, emits volume and event frames, volumes in ascending index with a
+ *              PH_FLAG_GAP frame for each missing one (the engine fills holes that a source
+ * leaves). PH_AGAIN: woken or nothing yet; PH_EOS: the run is over. filter     in place
+ * (PH_CAP_IN_PLACE): changes io->in and returns; the engine passes it on. Otherwise: takes an
+ * output frame, fills it, emits it. PH_SKIP: no output. decoder    as a filter that turns vectors
+ * into latents; may emit any number per volume. generator  `render` draws the settled picture of a
+ * latent; the anytime trio aim, step, peek serves the moving display between volumes. sink reads
+ * every frame of the run: volumes or vectors after the last filter, latents, images and events, in
+ * the order each stage emitted them.
  *
- * Events pass every stage in order with the volumes; a stage that wants them has `event`.
+ * Events pass every stage in order with the volumes; a stage that wants them has `event`. The
+ * engine passes the event frame on by itself after `event` has returned.
  * Frames that carry one of PH_FLAGS_UNUSABLE still pass through process: a filter must keep its
  * estimators away from them, and a payload of a PH_FLAG_GAP frame has no meaning.
  */
@@ -82,11 +83,18 @@ struct ph_io {
     struct ph_frame *(*take)(void *self);
     /* Passes a taken frame on; it may not be touched afterwards. */
     void (*emit)(void *self, struct ph_frame *frame);
+    /* Sources: an empty event frame (kind set, no payload), otherwise as `take`. */
+    struct ph_frame *(*take_event)(void *self);
 };
 
 static inline struct ph_frame *ph_take(struct ph_io *io)
 {
     return io->take(io->self);
+}
+
+static inline struct ph_frame *ph_take_event(struct ph_io *io)
+{
+    return io->take_event(io->self);
 }
 
 static inline void ph_emit(struct ph_io *io, struct ph_frame *frame)
@@ -99,8 +107,9 @@ struct ph_stage_ops {
     uint32_t struct_size;
 
     /* Filters, decoders, generators: from parameters and input spec to output spec; errors here
-     * stop a run before it starts. MUST be free of side effects; may read model files. Fields of
-     * *ret_out that the stage does not set are copies of the input's. Sinks: NULL. */
+     * stop a run before it starts. MUST be free of side effects; may read model files. *ret_out
+     * comes as a copy of *in, so a stage sets what differs. NULL on a filter: the same spec.
+     * Sinks may check their input here (ret_out is ignored). */
     PH_NODISCARD enum ph_status (*plan)(const void *params, const struct ph_spec *in,
                                         struct ph_spec *ret_out, struct ph_error *reterr);
 
