@@ -3,13 +3,15 @@
  * The same content gives the same bytes: metadata sorted by key; tensors sorted by the size of
  * their type, widest first, then by name, which also keeps every tensor aligned to its type; data
  * begin at a multiple of 64 bytes. */
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "io/atomic_file.h"
+#include "io/file.h"
 #include "io/safetensors_private.h"
 
 #define DATA_ALIGN 64
@@ -22,7 +24,7 @@ struct slot {
 };
 
 struct phi_safetensors_writer {
-    struct phi_atomic_file *file;
+    struct phi_new_file file;
     char *path;
     struct slot *slots; /* [n_slots], in the order of the file */
     size_t n_slots;
@@ -166,6 +168,25 @@ static enum ph_status build_header(const struct phi_safetensors_writer *writer,
     return PH_OK;
 }
 
+static enum ph_status put_at(const struct phi_safetensors_writer *writer, uint64_t offset,
+                             const void *bytes, size_t n_bytes, struct ph_error *reterr)
+{
+    const unsigned char *at = bytes;
+
+    while (n_bytes > 0) {
+        ssize_t n = pwrite(writer->file.fd, at, n_bytes, (off_t)offset);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return phi_error_os(reterr, PH_E_IO, errno, "cannot write '%s'", writer->path);
+        at += n;
+        offset += (uint64_t)n;
+        n_bytes -= (size_t)n;
+    }
+    return PH_OK;
+}
+
 static enum ph_status write_header(struct phi_safetensors_writer *writer,
                                    const struct phi_safetensors_content *content,
                                    struct ph_error *reterr)
@@ -182,11 +203,11 @@ static enum ph_status write_header(struct phi_safetensors_writer *writer,
     n_header = (n_text + 8 + DATA_ALIGN - 1) / DATA_ALIGN * DATA_ALIGN - 8;
     memset(pad, ' ', sizeof pad);
     writer->data_begin = n_header + 8;
-    status = phi_atomic_file_append(writer->file, &n_header, sizeof n_header, reterr);
+    status = put_at(writer, 0, &n_header, sizeof n_header, reterr);
     if (status >= 0)
-        status = phi_atomic_file_append(writer->file, text, n_text, reterr);
+        status = put_at(writer, sizeof n_header, text, n_text, reterr);
     if (status >= 0)
-        status = phi_atomic_file_append(writer->file, pad, n_header - n_text, reterr);
+        status = put_at(writer, sizeof n_header + n_text, pad, n_header - n_text, reterr);
     free(text);
     return status;
 }
@@ -196,7 +217,7 @@ static enum ph_status put_slot(struct phi_safetensors_writer *writer, const stru
                                struct ph_error *reterr)
 {
     uint64_t at = writer->data_begin + slot->begin + offset_bytes;
-    enum ph_status status = phi_atomic_file_put(writer->file, at, data, n_bytes, reterr);
+    enum ph_status status = put_at(writer, at, data, n_bytes, reterr);
 
     if (status >= 0)
         writer->n_put_bytes += n_bytes;
@@ -213,7 +234,7 @@ static enum ph_status fill(struct phi_safetensors_writer *writer,
     if (status >= 0)
         status = place_tensors(writer, reterr);
     if (status >= 0)
-        status = phi_atomic_file_create(writer->path, &writer->file, reterr);
+        status = phi_new_file_open(&writer->file, writer->path, reterr);
     if (status >= 0)
         status = write_header(writer, content, reterr);
     for (size_t i = 0; status >= 0 && i < writer->n_slots; i++) {
@@ -235,6 +256,7 @@ enum ph_status phi_safetensors_writer_create(const char *path,
 
     if (!writer)
         return phi_error_nomem(reterr, "a file writer", sizeof *writer);
+    writer->file.fd = -1;
     writer->path = copy_text(path);
     writer->slots = phi_calloc(content->n_tensors, sizeof *writer->slots);
     if (writer->path && writer->slots)
@@ -274,7 +296,7 @@ enum ph_status phi_safetensors_writer_commit(struct phi_safetensors_writer *writ
         return phi_error(reterr, PH_E_STATE, "'%.200s': %llu bytes of data were written of %llu",
                          writer->path, (unsigned long long)writer->n_put_bytes,
                          (unsigned long long)writer->n_data_bytes);
-    return phi_atomic_file_commit(writer->file, reterr);
+    return phi_new_file_commit(&writer->file, reterr);
 }
 
 void phi_safetensors_writer_destroy(struct phi_safetensors_writer **writer)
@@ -283,7 +305,7 @@ void phi_safetensors_writer_destroy(struct phi_safetensors_writer **writer)
         return;
     for (size_t i = 0; i < (*writer)->n_slots; i++)
         free((void *)(uintptr_t)(*writer)->slots[i].tensor.name);
-    phi_atomic_file_destroy(&(*writer)->file);
+    phi_new_file_abandon(&(*writer)->file);
     phi_free((*writer)->slots);
     phi_free((*writer)->path);
     phi_free(*writer);
