@@ -277,9 +277,9 @@ static void test_bad_settings(void **state)
 static void test_auto_goes_by_width(void **state)
 {
     const size_t brain[3] = {96, 96, 60};
-    const size_t large[3] = {256, 256, 256};
+    const size_t large[3] = {512, 512, 512};
     const size_t narrow[3] = {4, 4, 4};
-    const size_t wide[3] = {90, 90, 90};
+    const size_t wide[3] = {100, 100, 100};
     struct phi_grid grid = make_grid(12, 9, 8);
     struct phi_smooth_config config = {.fwhm_mm = {5, 5, 5}};
     struct phi_smooth *smooth = NULL;
