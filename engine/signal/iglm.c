@@ -294,8 +294,8 @@ size_t phi_iglm_n_blocks(const struct phi_iglm *glm)
 }
 
 /* Applies GROUP rotations to rows z[GROUP][B] and y[B]. */
-PHI_VECTOR static void rotate_group(const double *c, const double *s, double *restrict z,
-                                    double *restrict y)
+PHI_VECTOR static void rotate_group(const double *restrict c, const double *restrict s,
+                                    double *restrict z, double *restrict y)
 {
     for (size_t v = 0; v < B; v++) {
         double rest = y[v];
@@ -316,7 +316,8 @@ PHI_VECTOR static void rotate_group(const double *c, const double *s, double *re
 }
 
 /* sum[B] += a[GROUP] . z[GROUP][B] */
-PHI_VECTOR static void add_group(const double *a, const double *restrict z, double *restrict sum)
+PHI_VECTOR static void add_group(const double *restrict a, const double *restrict z,
+                                 double *restrict sum)
 {
     for (size_t v = 0; v < B; v++)
         sum[v] += a[0] * z[v] + a[1] * z[B + v] + a[2] * z[2 * B + v] + a[3] * z[3 * B + v];
@@ -328,8 +329,10 @@ PHI_VECTOR static void write_t(const double *restrict sum, const double *restric
 {
     for (size_t v = 0; v < n; v++) {
         double se2 = rss[v] * variance;
+        double safe =
+            se2 > 0 ? se2 : INFINITY; /* no branch around the division, so it vectorises */
 
-        out[v] = (float)(se2 > 0 ? sum[v] / sqrt(se2) : 0.0);
+        out[v] = (float)(sum[v] / sqrt(safe));
     }
 }
 
