@@ -138,7 +138,7 @@ void phi_plot_draw(struct phi_canvas *canvas, const struct phi_font *font, struc
                    const struct phi_plot *plot)
 {
     int line = phi_font_line(font);
-    struct phi_rect area = {rect.x + 44, rect.y + line + 6, rect.w - 50, rect.h - line - 12};
+    struct phi_rect area = {rect.x + 44, rect.y + line + 8, rect.w - 50, rect.h - line - 14};
     struct phi_rect old = phi_canvas_set_clip(canvas, phi_rect_and(rect, canvas->clip));
     struct scale scale;
 

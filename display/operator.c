@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+#include "display/operator.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "display/mosaic.h"
+#include "display/palette.h"
+
+struct view {
+    struct phi_canvas *canvas;
+    const struct phi_operator_fonts *fonts;
+    const struct phi_scene *scene;
+    const struct phi_operator_choice *choice;
+    int64_t now_ns;
+};
+
+enum ph_status phi_operator_fonts_create(int window_height, struct phi_operator_fonts *ret_fonts)
+{
+    int px = window_height / 48 < 11 ? 11 : window_height / 48 > 28 ? 28 : window_height / 48;
+    enum ph_status status;
+
+    memset(ret_fonts, 0, sizeof *ret_fonts);
+    status = phi_font_create(NULL, px, &ret_fonts->small);
+    if (status == PH_OK)
+        status = phi_font_create(NULL, px * 5 / 4, &ret_fonts->normal);
+    if (status == PH_OK)
+        status = phi_font_create(NULL, px * 2, &ret_fonts->large);
+    if (status != PH_OK)
+        phi_operator_fonts_destroy(ret_fonts);
+    return status;
+}
+
+void phi_operator_fonts_destroy(struct phi_operator_fonts *fonts)
+{
+    phi_font_destroy(&fonts->small);
+    phi_font_destroy(&fonts->normal);
+    phi_font_destroy(&fonts->large);
+}
+
+/* A titled pane; returns the room inside. */
+static struct phi_rect pane(const struct view *v, struct phi_rect rect, const char *title)
+{
+    int line = phi_font_line(v->fonts->small);
+
+    phi_canvas_fill(v->canvas, rect, PHI_COLOUR_PANE);
+    phi_canvas_outline(v->canvas, rect, PHI_COLOUR_EDGE);
+    if (!title)
+        return phi_rect_inset(rect, 3);
+    phi_text(v->canvas, v->fonts->small, rect.x + 6, rect.y + 4, PHI_ALIGN_LEFT, PHI_COLOUR_DIM,
+             title);
+    rect = phi_rect_inset(rect, 4);
+    return (struct phi_rect){rect.x, rect.y + line + 2, rect.w, rect.h - line - 2};
+}
+
+static void bar(const struct view *v, struct phi_rect rect, float share, uint32_t colour)
+{
+    float part = isfinite(share) ? fminf(fmaxf(share, 0.0f), 1.0f) : 0.0f;
+
+    phi_canvas_fill(v->canvas, rect, PHI_COLOUR_GRID);
+    rect.w = (int)((float)rect.w * part + 0.5f);
+    phi_canvas_fill(v->canvas, rect, colour);
+}
+
+static uint32_t certainty_colour(const struct view *v, const struct phi_picture *picture)
+{
+    if (phi_scene_stale(v->scene, picture) && !(picture->flags & (uint32_t)PH_FLAG_FINAL))
+        return PHI_COLOUR_STALE;
+    if (picture->flags & (uint32_t)PH_FLAG_GATED)
+        return PHI_COLOUR_ORANGE;
+    return PHI_COLOUR_GREEN;
+}
+
+/* Which moment the picture speaks of, and how settled the statement is. */
+static void picture_caption(const struct view *v, struct phi_rect rect,
+                            const struct phi_picture *picture)
+{
+    const struct phi_font *font = v->fonts->small;
+    bool stale = phi_scene_stale(v->scene, picture);
+    int line = phi_font_line(font);
+    int y = rect.y + rect.h - line;
+    double age = v->scene->clock_s - picture->latent.stimulus_s;
+
+    bar(v, (struct phi_rect){rect.x, y - 8, rect.w, 4}, picture->latent.share,
+        certainty_colour(v, picture));
+    phi_textf(v->canvas, font, rect.x, y, PHI_ALIGN_LEFT,
+              stale ? PHI_COLOUR_STALE : PHI_COLOUR_TEXT, "stimulus at %.1f s, %.1f s ago",
+              picture->latent.stimulus_s, age > 0 ? age : 0.0);
+    phi_textf(v->canvas, font, rect.x + rect.w, y, PHI_ALIGN_RIGHT, certainty_colour(v, picture),
+              "%.0f %% settled%s", (double)picture->latent.share * 100,
+              picture->flags & (uint32_t)PH_FLAG_GATED ? ", not enough evidence yet" : "");
+}
+
+static void draw_picture(const struct view *v, struct phi_rect rect, const char *title,
+                         const struct phi_picture *picture)
+{
+    struct phi_rect room = pane(v, rect, title);
+    int caption = phi_font_line(v->fonts->small) + 10;
+    struct phi_rect area = {room.x, room.y, room.w, room.h - caption};
+
+    if (picture->width == 0) {
+        phi_text(v->canvas, v->fonts->normal, area.x + area.w / 2, area.y + area.h / 2,
+                 PHI_ALIGN_CENTRE, PHI_COLOUR_STALE, "no picture yet");
+        return;
+    }
+    area = phi_rect_fit(area, (int)picture->width, (int)picture->height);
+    phi_canvas_rgb_smooth(v->canvas, area, picture->rgb, (int)picture->width, (int)picture->height);
+    if (picture->flags & (uint32_t)PH_FLAG_GATED)
+        phi_canvas_outline(v->canvas, area, PHI_COLOUR_ORANGE);
+    picture_caption(v, phi_rect_inset(room, 2), picture);
+}
+
+static bool find_stimulus(const struct view *v, int32_t index, struct phi_picture *ret_picture)
+{
+    const uint8_t *rgb = NULL;
+
+    if (!v->scene->config.stimulus || index < 0)
+        return false;
+    if (!v->scene->config.stimulus(v->scene->config.stimulus_context, index, &rgb,
+                                   &ret_picture->width, &ret_picture->height))
+        return false;
+    /* The picture is only read from here on, as the lookup's const says. */
+    memcpy(&ret_picture->rgb, &rgb, sizeof ret_picture->rgb);
+    return true;
+}
+
+static void draw_stimulus(const struct view *v, struct phi_rect rect, int32_t index, double onset_s,
+                          const char *label)
+{
+    struct phi_rect room = pane(v, rect, "stimulus");
+    int caption = phi_font_line(v->fonts->small) + 10;
+    struct phi_rect area = {room.x, room.y, room.w, room.h - caption};
+    struct phi_picture picture = {0};
+
+    if (!find_stimulus(v, index, &picture)) {
+        phi_text(v->canvas, v->fonts->normal, area.x + area.w / 2, area.y + area.h / 2,
+                 PHI_ALIGN_CENTRE, PHI_COLOUR_STALE,
+                 v->scene->has_event ? "not known here" : "no event yet");
+        return;
+    }
+    area = phi_rect_fit(area, (int)picture.width, (int)picture.height);
+    phi_canvas_rgb_smooth(v->canvas, area, picture.rgb, (int)picture.width, (int)picture.height);
+    phi_textf(v->canvas, v->fonts->small, room.x + 2, room.y + room.h - caption + 8, PHI_ALIGN_LEFT,
+              PHI_COLOUR_TEXT, "%s, onset %.1f s", label, onset_s);
+}
+
+static void draw_pictures(const struct view *v, struct phi_rect row)
+{
+    const struct phi_scene *scene = v->scene;
+    unsigned n = scene->n_generators > 0 ? scene->n_generators : 1;
+    int columns = (int)(n > 2 ? 2 : n) + 1;
+    const struct phi_tile *tile;
+    char title[64];
+
+    for (int i = 0; i < columns - 1; i++) {
+        struct phi_rect rect = {row.x + i * row.w / columns, row.y, row.w / columns - 4, row.h};
+
+        (void)snprintf(title, sizeof title, "reconstruction: %s", scene->now[i].generator);
+        draw_picture(v, rect, scene->n_generators ? title : "reconstruction", &scene->now[i]);
+    }
+    /* The true picture of the moment that the first reconstruction speaks of. */
+    tile = scene->now[0].width > 0 && scene->now[0].latent.trial != PH_NO_TRIAL
+               ? phi_scene_tile(scene, scene->now[0].latent.trial)
+               : NULL;
+    draw_stimulus(
+        v,
+        (struct phi_rect){row.x + (columns - 1) * row.w / columns, row.y, row.w / columns, row.h},
+        tile               ? tile->stim_index
+        : scene->has_event ? scene->newest_event.stim_index
+                           : -1,
+        tile ? tile->onset_s : scene->newest_event.onset_s,
+        tile ? tile->label : scene->newest_event.trial_type);
+}
+
+unsigned phi_operator_tiles(int width, int height)
+{
+    int side = (height - 12) / 2;
+    int n = side > 4 ? width / (side + 6) : 0;
+
+    return n > PHI_SCENE_TILES ? PHI_SCENE_TILES : (unsigned)(n > 0 ? n : 0);
+}
+
+static void draw_tile(const struct view *v, struct phi_rect rect, const struct phi_tile *tile)
+{
+    struct phi_rect top = {rect.x, rect.y, rect.w, rect.w};
+    struct phi_rect below = {rect.x, rect.y + rect.w + 8, rect.w, rect.w};
+    struct phi_picture stimulus = {0};
+
+    if (tile->picture.width > 0) {
+        phi_canvas_rgb_smooth(
+            v->canvas, phi_rect_fit(top, (int)tile->picture.width, (int)tile->picture.height),
+            tile->picture.rgb, (int)tile->picture.width, (int)tile->picture.height);
+        bar(v, (struct phi_rect){rect.x, rect.y + rect.w + 2, rect.w, 3},
+            tile->picture.latent.share, certainty_colour(v, &tile->picture));
+    } else {
+        phi_canvas_outline(v->canvas, top, PHI_COLOUR_EDGE);
+    }
+    if (find_stimulus(v, tile->stim_index, &stimulus))
+        phi_canvas_rgb_smooth(v->canvas,
+                              phi_rect_fit(below, (int)stimulus.width, (int)stimulus.height),
+                              stimulus.rgb, (int)stimulus.width, (int)stimulus.height);
+}
+
+static void draw_film(const struct view *v, struct phi_rect rect)
+{
+    struct phi_rect room =
+        pane(v, rect, "film strip: decoded above, shown below; the bar fills as a moment settles");
+    unsigned n = phi_operator_tiles(room.w, room.h);
+    int side = (room.h - 12) / 2;
+    const struct phi_scene *scene = v->scene;
+    uint32_t newest = scene->newest_trial;
+
+    if (newest == PH_NO_TRIAL || n == 0)
+        return;
+    if (v->choice->back > 0)
+        newest = newest > (uint32_t)v->choice->back ? newest - (uint32_t)v->choice->back : 0;
+    for (unsigned i = 0; i < n && i <= newest; i++) {
+        const struct phi_tile *tile = phi_scene_tile(scene, newest - i);
+
+        if (tile)
+            draw_tile(v,
+                      (struct phi_rect){room.x + room.w - (int)(i + 1) * (side + 6), room.y, side,
+                                        room.h},
+                      tile);
+    }
+}
+
+static void draw_brain(const struct view *v, struct phi_rect rect)
+{
+    const struct phi_scene *scene = v->scene;
+    const struct ph_geometry *geometry = &scene->config.geometry;
+    struct phi_rect room = pane(v, rect, "newest volume");
+    struct phi_mosaic mosaic = {
+        .volume = scene->volume, .low = scene->grey_low, .high = scene->grey_high, .threshold = 3};
+    const uint32_t middle[3] = {geometry->dims[0] / 2, geometry->dims[1] / 2,
+                                geometry->dims[2] / 2};
+
+    if (!scene->has_volume)
+        return;
+    for (int i = 0; i < 3; i++) {
+        mosaic.dims[i] = geometry->dims[i];
+        mosaic.voxel_mm[i] = ph_geometry_voxel_mm(geometry, i);
+    }
+    if (v->choice->overlay && scene->has_overlay)
+        mosaic.overlay = scene->overlay;
+    if (v->choice->mosaic)
+        phi_mosaic_draw(v->canvas, room, &mosaic);
+    else
+        phi_planes_draw(v->canvas, room, &mosaic, middle);
+}
+
+static void draw_quality(const struct view *v, struct phi_rect rect)
+{
+    static const char *const shift_names[] = {"x", "y", "z"};
+    static const char *const turn_names[] = {"pitch", "roll", "yaw"};
+    const struct phi_scene *s = v->scene;
+    const struct phi_plot plots[] = {
+        {"shift", "mm", s->motion_mm, 3, shift_names, 0.2f, 0, NAN, 150},
+        {"rotation", "\xC2\xB0", s->motion_deg, 3, turn_names, 0.2f, 0, NAN, 150},
+        {"framewise displacement", "mm", &s->fd, 1, NULL, 0.3f, 1, 0.5f, 150},
+        {"DVARS, standardised", "", &s->std_dvars, 1, NULL, 1.0f, 1, 1.5f, 150},
+        {"tSNR, median", "", &s->tsnr, 1, NULL, 20, 1, NAN, 150},
+        {"volume to decoded", "ms", &s->latency_ms, 1, NULL, 5, 1, NAN, 150},
+    };
+
+    phi_canvas_fill(v->canvas, rect, PHI_COLOUR_PANE);
+    phi_canvas_outline(v->canvas, rect, PHI_COLOUR_EDGE);
+    rect = phi_rect_inset(rect, 2);
+    for (int i = 0; i < 6; i++)
+        phi_plot_draw(v->canvas, v->fonts->small,
+                      (struct phi_rect){rect.x + i % 2 * rect.w / 2, rect.y + i / 2 * rect.h / 3,
+                                        rect.w / 2, rect.h / 3},
+                      &plots[i]);
+}
+
+static void draw_timeline(const struct view *v, struct phi_rect rect)
+{
+    struct phi_rect room = pane(v, rect, NULL);
+    const struct phi_scene *scene = v->scene;
+    uint64_t n = scene->n_marks < PHI_SCENE_MARKS ? scene->n_marks : PHI_SCENE_MARKS;
+    double window_s = 120 * (scene->config.tr_s > 0 ? scene->config.tr_s : 1);
+    double from_s = scene->clock_s > window_s ? scene->clock_s - window_s : 0;
+    static const uint32_t colours[] = {0, PHI_COLOUR_BLUE, PHI_COLOUR_VERMILION, PHI_COLOUR_YELLOW,
+                                       PHI_COLOUR_PINK};
+
+    for (uint64_t i = 0; i < n; i++) {
+        const struct phi_mark *mark = &scene->marks[(scene->n_marks - n + i) % PHI_SCENE_MARKS];
+        double x0 = (mark->at_s - from_s) / window_s * room.w;
+        int w = (int)(mark->duration_s / window_s * room.w) - 1;
+        bool event = mark->kind == PHI_MARK_EVENT;
+        struct phi_rect box = {room.x + (int)x0, event ? room.y : room.y + room.h / 2,
+                               w > 1 ? w : 1, room.h / 2 - 1};
+
+        phi_canvas_fill(v->canvas, phi_rect_and(box, room), colours[mark->kind]);
+    }
+}
+
+static void draw_state(const struct view *v, struct phi_rect rect)
+{
+    static const char *const states[] = {"waiting for the scanner", "running", "finishing",
+                                         "finished"};
+    const struct phi_scene *s = v->scene;
+    const struct ph_run_stats *stats = &s->stats;
+    int y = rect.y + 2;
+    int x = rect.x + 6;
+
+    x += phi_textf(v->canvas, v->fonts->normal, x, y, PHI_ALIGN_LEFT, PHI_COLOUR_TEXT, "%s  %s",
+                   s->config.title ? s->config.title : "",
+                   states[stats->state < 4 ? stats->state : 3]);
+    x += phi_textf(v->canvas, v->fonts->normal, x, y, PHI_ALIGN_LEFT, PHI_COLOUR_DIM,
+                   "   volume %llu, %.1f s   missing %llu   censored %llu   events %llu",
+                   (unsigned long long)s->n_volumes, s->clock_s, (unsigned long long)s->n_missing,
+                   (unsigned long long)s->n_censored, (unsigned long long)s->n_events);
+    phi_textf(v->canvas, v->fonts->normal, x, y, PHI_ALIGN_LEFT, PHI_COLOUR_DIM,
+              "   latency p50 %.1f ms  p99 %.1f ms", (double)stats->latency_p50_ns * 1e-6,
+              (double)stats->latency_p99_ns * 1e-6);
+    phi_text(v->canvas, v->fonts->normal, rect.x + rect.w - 6, y, PHI_ALIGN_RIGHT,
+             s->warning[0] || v->choice->frozen ? PHI_COLOUR_ORANGE : PHI_COLOUR_DIM,
+             v->choice->frozen ? "frozen (f)"
+             : s->warning[0]
+                 ? s->warning
+                 : (s->config.label && s->config.label[0] ? s->config.label : "? help"));
+}
+
+static void draw_help(const struct view *v)
+{
+    static const char *const lines[] = {
+        "?  or  h     this list",
+        "q  or  Esc   end the run in an orderly way (twice: close the window)",
+        "s            screenshot, next to the recording",
+        "f            freeze the view; the run goes on",
+        "m            brain as planes or as all slices",
+        "o            map over the brain on or off",
+        "left, right  scroll the film strip; End: newest",
+        "space        put a mark into the record",
+        "F11          full screen",
+    };
+    int n = (int)(sizeof lines / sizeof *lines);
+    int line = phi_font_line(v->fonts->normal) + 4;
+    struct phi_rect box = {v->canvas->width / 2 - 330, v->canvas->height / 2 - (n + 2) * line / 2,
+                           660, (n + 2) * line};
+
+    phi_canvas_fill(v->canvas, box, PHI_COLOUR_GROUND);
+    phi_canvas_outline(v->canvas, box, PHI_COLOUR_SKY);
+    for (int i = 0; i < n; i++)
+        phi_text(v->canvas, v->fonts->normal, box.x + 24, box.y + line + i * line, PHI_ALIGN_LEFT,
+                 PHI_COLOUR_TEXT, lines[i]);
+}
+
+void phi_operator_draw(struct phi_canvas *canvas, const struct phi_operator_fonts *fonts,
+                       const struct phi_scene *scene, const struct phi_operator_choice *choice,
+                       int64_t now_ns)
+{
+    struct view v = {canvas, fonts, scene, choice, now_ns};
+    int state_h = phi_font_line(fonts->normal) + 6;
+    int time_h = canvas->height / 24;
+    int h = canvas->height - state_h - time_h - 16;
+    int w = canvas->width - 8;
+    int pictures_h = h * 42 / 100;
+    int film_h = h * 22 / 100;
+    int rest_h = h - pictures_h - film_h;
+    int y = 4;
+
+    phi_canvas_fill(canvas, (struct phi_rect){0, 0, canvas->width, canvas->height},
+                    PHI_COLOUR_GROUND);
+    draw_pictures(&v, (struct phi_rect){4, y, w, pictures_h});
+    y += pictures_h + 4;
+    draw_film(&v, (struct phi_rect){4, y, w, film_h});
+    y += film_h + 4;
+    draw_brain(&v, (struct phi_rect){4, y, w * 45 / 100 - 4, rest_h});
+    draw_quality(&v, (struct phi_rect){4 + w * 45 / 100, y, w - w * 45 / 100, rest_h});
+    y += rest_h + 4;
+    draw_timeline(&v, (struct phi_rect){4, y, w, time_h});
+    draw_state(&v, (struct phi_rect){0, y + time_h, canvas->width, state_h});
+    if (choice->help)
+        draw_help(&v);
+}

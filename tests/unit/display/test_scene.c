@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT
+ * The scene keeps each trial's newest statement in its own tile, counts what happened, and marks
+ * what is old; the operator's view of it shows the pictures and never draws outside its canvas. */
+#include "display/operator.h"
+#include "display/subject.h"
+#include "test.h"
+
+static uint8_t rgb[8 * 8 * 3];
+static const uint8_t truth[3] = {0, 0, 255};
+
+static bool stimulus(void *context, int32_t index, const uint8_t **ret_rgb, uint32_t *ret_width,
+                     uint32_t *ret_height)
+{
+    (void)context;
+    if (index != 5)
+        return false;
+    *ret_rgb = truth;
+    *ret_width = *ret_height = 1;
+    return true;
+}
+
+static struct phi_scene *scene_of(void)
+{
+    struct phi_scene *scene = NULL;
+    struct phi_scene_config config = {
+        .max_width = 8, .max_height = 8, .tr_s = 2, .title = "run", .stimulus = stimulus};
+
+    config.geometry.dims[0] = 3;
+    config.geometry.dims[1] = 4;
+    config.geometry.dims[2] = 2;
+    for (int i = 0; i < 3; i++)
+        config.geometry.affine[i][i] = 3;
+    assert_int_equal(phi_scene_create(&config, &scene), PH_OK);
+    return scene;
+}
+
+static struct ph_frame image_of(uint32_t trial, uint32_t revision, uint8_t grey)
+{
+    struct ph_frame image = {.kind = PH_FRAME_IMAGE, .rank = 3, .dims = {8, 8, 3}, .data = rgb};
+
+    memset(rgb, grey, sizeof rgb);
+    (void)snprintf(image.u.image.generator, sizeof image.u.image.generator, "eigenface");
+    image.u.image.latent.trial = trial;
+    image.u.image.latent.revision = revision;
+    image.u.image.latent.stimulus_s = trial * 8.0;
+    image.u.image.latent.stim_index = 5;
+    image.u.image.latent.share = 0.5f;
+    return image;
+}
+
+static void tiles_keep_the_newest_statement(void **state)
+{
+    struct phi_scene *scene = scene_of();
+    struct ph_frame image = image_of(3, 2, 20);
+
+    (void)state;
+    phi_scene_add_tile(scene, &image, 1);
+    image = image_of(3, 1, 10); /* an older revision that came late */
+    phi_scene_add_tile(scene, &image, 2);
+    assert_int_equal(phi_scene_tile(scene, 3)->picture.rgb[0], 20);
+    image = image_of(3 + PHI_SCENE_TILES, 0, 30); /* takes over the place */
+    phi_scene_add_tile(scene, &image, 3);
+    assert_null(phi_scene_tile(scene, 3));
+    image = image_of(3, 9, 40); /* its time has passed */
+    phi_scene_add_tile(scene, &image, 4);
+    assert_int_equal(phi_scene_tile(scene, 3 + PHI_SCENE_TILES)->picture.rgb[0], 30);
+    assert_int_equal(scene->newest_trial, 3 + PHI_SCENE_TILES);
+    image = image_of(200, 0, 1);
+    image.dims[0] = 9; /* larger than planned */
+    phi_scene_set_now(scene, &image, 5);
+    assert_int_equal(scene->now[0].width, 0);
+    phi_scene_destroy(&scene);
+}
+
+static void quality_is_counted(void **state)
+{
+    struct phi_scene *scene = scene_of();
+    struct ph_frame frame = {.acquired_s = 0};
+
+    (void)state;
+    frame.quality.fd_mm = 0.25f;
+    phi_scene_add_quality(scene, &frame);
+    frame.flags = PH_FLAG_CENSORED;
+    frame.acquired_s = 2;
+    phi_scene_add_quality(scene, &frame);
+    frame.flags = PH_FLAG_GAP | PH_FLAG_CENSORED;
+    frame.acquired_s = 4;
+    phi_scene_add_quality(scene, &frame);
+    assert_int_equal(scene->n_volumes, 3);
+    assert_int_equal(scene->n_censored, 1);
+    assert_int_equal(scene->n_missing, 1);
+    assert_near(scene->clock_s, 6, 0);
+    assert_true(isnan(phi_history_back(&scene->fd, 0)));
+    assert_near(phi_history_back(&scene->fd, 1), 0.25, 1e-7);
+    phi_scene_destroy(&scene);
+}
+
+static void old_statements_are_marked(void **state)
+{
+    struct phi_scene *scene = scene_of();
+    struct ph_frame image = image_of(1, 0, 9);
+    struct ph_frame volume = {.acquired_s = 10};
+
+    (void)state;
+    image.u.image.latent.stimulus_s = 4;
+    image.u.image.latent.lag_s = 8; /* told at 12 s */
+    phi_scene_set_now(scene, &image, 1);
+    phi_scene_add_quality(scene, &volume); /* the clock stands at 12 s */
+    assert_false(phi_scene_stale(scene, &scene->now[0]));
+    volume.acquired_s = 15; /* 17 s: 5 s later, more than two TR */
+    phi_scene_add_quality(scene, &volume);
+    assert_true(phi_scene_stale(scene, &scene->now[0]));
+    phi_scene_destroy(&scene);
+}
+
+static size_t count(const struct phi_canvas *canvas, uint32_t colour)
+{
+    size_t n = 0;
+
+    for (int i = 0; i < canvas->width * canvas->height; i++)
+        n += canvas->pixels[i] == colour;
+    return n;
+}
+
+static void the_view_shows_pictures_at_any_size(void **state)
+{
+    static const int sizes[][2] = {{640, 360}, {1280, 720}, {900, 1000}, {330, 200}};
+    struct phi_operator_fonts fonts;
+    struct phi_scene *scene = scene_of();
+    struct phi_operator_choice choice = {.help = false};
+    struct ph_frame image = image_of(0, 0, 77);
+    struct ph_event event = {.onset_s = 0, .number = 0, .stim_index = 5, .trial_type = "face"};
+
+    (void)state;
+    assert_int_equal(phi_operator_fonts_create(720, &fonts), PH_OK);
+    phi_scene_add_event(scene, &event);
+    phi_scene_add_tile(scene, &image, 1);
+    phi_scene_set_now(scene, &image, 1);
+    for (size_t i = 0; i < 4; i++) {
+        struct phi_canvas *canvas = NULL;
+
+        assert_int_equal(phi_canvas_create(sizes[i][0], sizes[i][1], &canvas), PH_OK);
+        choice.help = i == 2;
+        choice.mosaic = i == 1;
+        phi_operator_draw(canvas, &fonts, scene, &choice, 0);
+        if (i != 3) { /* decoded grey and the true blue are both there */
+            assert_true(count(canvas, 0x4d4d4d) > 1000);
+            assert_true(count(canvas, 0x0000ff) > 1000);
+        }
+        phi_canvas_destroy(&canvas);
+    }
+    phi_operator_fonts_destroy(&fonts);
+    phi_scene_destroy(&scene);
+}
+
+static void the_subject_sees_degrees(void **state)
+{
+    struct phi_subject_config config = {.screen_width_mm = 400,
+                                        .distance_mm = 1000,
+                                        .size_deg = 10,
+                                        .background = 0x808080,
+                                        .photodiode = true};
+    struct phi_canvas *canvas = NULL;
+
+    (void)state;
+    assert_int_equal(phi_canvas_create(800, 600, &canvas), PH_OK);
+    memset(rgb, 255, sizeof rgb);
+    /* 2 * 1000 * tan(5 deg) = 174.98 mm = 349.95 pixels */
+    assert_near(phi_subject_pixels(&config, 800, 10), 349.955, 0.01);
+    phi_subject_draw(canvas, &config, rgb, 8, 8, false);
+    assert_int_equal(count(canvas, 0xffffff), 350 * 350);
+    assert_int_equal(canvas->pixels[599 * 800], 0);
+    phi_subject_draw(canvas, &config, NULL, 0, 0, true);
+    assert_int_equal(canvas->pixels[599 * 800], 0xffffff);
+    assert_int_equal(canvas->pixels[300 * 800 + 400], 0x808080);
+    phi_canvas_destroy(&canvas);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tiles_keep_the_newest_statement),
+        cmocka_unit_test(quality_is_counted),
+        cmocka_unit_test(old_statements_are_marked),
+        cmocka_unit_test(the_view_shows_pictures_at_any_size),
+        cmocka_unit_test(the_subject_sees_degrees),
+    };
+    return cmocka_run_group_tests_name("display/scene", tests, NULL, NULL);
+}
