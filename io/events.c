@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "io/atomic_file.h"
 #include "io/file.h"
 
 #define MAX_COLUMNS 64
@@ -307,7 +306,7 @@ enum ph_status phi_events_write(const char *path, const struct ph_event *rows, s
     phi_str_addf(&str, "\n");
     for (size_t i = 0; i < n; i++)
         add_row(&str, &rows[i], used);
-    status = phi_atomic_file_write(path, str.text, str.length, reterr);
+    status = phi_file_write(path, str.text, str.length, reterr);
     phi_free(memory);
     return status;
 }

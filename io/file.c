@@ -13,6 +13,52 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+enum ph_status phi_new_file_open(struct phi_new_file *file, const char *path,
+                                 struct ph_error *reterr)
+{
+    mode_t mask;
+
+    file->fd = -1;
+    if (!phi_str_copy(file->path, sizeof file->path, path) ||
+        strlen(path) + sizeof ".tmp-XXXXXX" > sizeof file->temporary)
+        return phi_error(reterr, PH_E_LIMIT, "the path '%.60s...' is too long", path);
+    (void)snprintf(file->temporary, sizeof file->temporary, "%.*s.tmp-XXXXXX",
+                   (int)(sizeof file->temporary - sizeof ".tmp-XXXXXX"), path);
+    file->fd = mkstemp(file->temporary);
+    if (file->fd < 0)
+        return phi_error_os(reterr, PH_E_IO, errno, "cannot create a file beside '%s'", path);
+    mask = umask(0);
+    (void)umask(mask);
+    (void)fchmod(file->fd, 0666 & ~mask); /* mkstemp gives 0600; readers may be others */
+    return PH_OK;
+}
+
+void phi_new_file_abandon(struct phi_new_file *file)
+{
+    if (file->fd < 0)
+        return;
+    (void)close(file->fd);
+    (void)unlink(file->temporary);
+    file->fd = -1;
+}
+
+enum ph_status phi_new_file_commit(struct phi_new_file *file, struct ph_error *reterr)
+{
+    if (fsync(file->fd) != 0) {
+        (void)phi_error_os(reterr, PH_E_IO, errno, "cannot flush '%s' to the disk", file->path);
+        phi_new_file_abandon(file);
+        return PH_E_IO;
+    }
+    if (rename(file->temporary, file->path) != 0) {
+        (void)phi_error_os(reterr, PH_E_IO, errno, "cannot give '%s' its name", file->path);
+        phi_new_file_abandon(file);
+        return PH_E_IO;
+    }
+    (void)close(file->fd); /* synced above: close has nothing left to report */
+    file->fd = -1;
+    return phi_dir_sync_of(file->path, reterr);
+}
+
 enum ph_status phi_write_all(int fd, const void *bytes, size_t n_bytes, int *ret_errno)
 {
     const unsigned char *p = bytes;
@@ -31,6 +77,22 @@ enum ph_status phi_write_all(int fd, const void *bytes, size_t n_bytes, int *ret
         n_bytes -= (size_t)n;
     }
     return PH_OK;
+}
+
+enum ph_status phi_file_write(const char *path, const void *bytes, size_t n_bytes,
+                              struct ph_error *reterr)
+{
+    struct phi_new_file file;
+    enum ph_status status = phi_new_file_open(&file, path, reterr);
+    int os_errno = 0;
+
+    if (status)
+        return status;
+    if (phi_write_all(file.fd, bytes, n_bytes, &os_errno)) {
+        phi_new_file_abandon(&file);
+        return phi_error_os(reterr, PH_E_IO, os_errno, "cannot write '%s'", path);
+    }
+    return phi_new_file_commit(&file, reterr);
 }
 
 /* Reads to the end or to the limit: the size that stat tells may be wrong by the time we read. */

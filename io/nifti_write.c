@@ -9,13 +9,11 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "io/atomic_file.h"
 #include "io/file.h"
 #include "io/nifti_values.h"
 
 struct phi_nifti_writer {
-    char path[PHI_PATH_MAX];
-    struct phi_atomic_file *file;
+    struct phi_new_file file;
     gzFile gz; /* NULL when the file is not compressed */
     struct phi_nifti_info info;
     uint32_t n_added;
@@ -29,7 +27,7 @@ static enum ph_status put(struct phi_nifti_writer *writer, const void *bytes, si
     int code = 0;
 
     if (!writer->gz) {
-        if (!phi_write_all(phi_atomic_file_fd(writer->file), bytes, n_bytes, &os_errno))
+        if (!phi_write_all(writer->file.fd, bytes, n_bytes, &os_errno))
             return PH_OK;
     } else if (gzwrite(writer->gz, bytes, (unsigned)n_bytes) == (int)n_bytes) {
         return PH_OK;
@@ -37,7 +35,7 @@ static enum ph_status put(struct phi_nifti_writer *writer, const void *bytes, si
         (void)gzerror(writer->gz, &code);
         os_errno = code == Z_ERRNO ? errno : EIO;
     }
-    return phi_error_os(reterr, PH_E_IO, os_errno, "cannot write '%s'", writer->path);
+    return phi_error_os(reterr, PH_E_IO, os_errno, "cannot write '%s'", writer->file.path);
 }
 
 /* zlib gets its own descriptor: closing it must not take the one that is synced afterwards. */
@@ -45,9 +43,9 @@ static enum ph_status open_gz(struct phi_nifti_writer *writer, struct ph_error *
 {
     int fd;
 
-    if (!phi_str_ends(writer->path, ".gz"))
+    if (!phi_str_ends(writer->file.path, ".gz"))
         return PH_OK;
-    fd = dup(phi_atomic_file_fd(writer->file));
+    fd = dup(writer->file.fd);
     writer->gz = fd < 0 ? NULL : gzdopen(fd, "wb6");
     if (writer->gz)
         return PH_OK;
@@ -69,7 +67,7 @@ static enum ph_status start(struct phi_nifti_writer *writer, const char *path,
     writer->volume = phi_calloc(writer->info.n_volume_bytes, 1);
     if (!writer->volume)
         return phi_error_nomem(reterr, "a volume", writer->info.n_volume_bytes);
-    if ((status = phi_atomic_file_create(path, &writer->file, reterr)) ||
+    if ((status = phi_new_file_open(&writer->file, path, reterr)) ||
         (status = open_gz(writer, reterr)))
         return status;
     return put(writer, prefix, n_prefix, reterr);
@@ -85,7 +83,7 @@ enum ph_status phi_nifti_writer_create(const char *path, const struct phi_nifti_
     if (!writer)
         return phi_error_nomem(reterr, "a NIfTI writer", sizeof *writer);
     writer->info = *info;
-    (void)phi_str_copy(writer->path, sizeof writer->path, path); /* too long a path fails below */
+    writer->file.fd = -1;
     status = start(writer, path, reterr);
     if (status) {
         phi_nifti_writer_destroy(&writer);
@@ -102,7 +100,7 @@ enum ph_status phi_nifti_writer_add(struct phi_nifti_writer *writer, const unsig
 
     if (writer->n_added >= writer->info.n_volumes)
         return phi_error(reterr, PH_E_STATE, "'%s': more volumes than the %u announced",
-                         writer->path, writer->info.n_volumes);
+                         writer->file.path, writer->info.n_volumes);
     status = put(writer, data, writer->info.n_volume_bytes, reterr);
     if (!status)
         writer->n_added++;
@@ -122,15 +120,15 @@ enum ph_status phi_nifti_writer_finish(struct phi_nifti_writer **writer, struct 
     enum ph_status status = PH_OK;
 
     if (w->n_added != w->info.n_volumes)
-        status = phi_error(reterr, PH_E_STATE, "'%s': %u of %u volumes were added", w->path,
+        status = phi_error(reterr, PH_E_STATE, "'%s': %u of %u volumes were added", w->file.path,
                            w->n_added, w->info.n_volumes);
     if (w->gz && !status) {
         if (gzclose(w->gz) != Z_OK)
-            status = phi_error_os(reterr, PH_E_IO, errno, "cannot write '%s'", w->path);
+            status = phi_error_os(reterr, PH_E_IO, errno, "cannot write '%s'", w->file.path);
         w->gz = NULL;
     }
     if (!status)
-        status = phi_atomic_file_commit(w->file, reterr);
+        status = phi_new_file_commit(&w->file, reterr);
     phi_nifti_writer_destroy(writer);
     return status;
 }
@@ -141,7 +139,7 @@ void phi_nifti_writer_destroy(struct phi_nifti_writer **writer)
         return;
     if ((*writer)->gz)
         (void)gzclose((*writer)->gz);
-    phi_atomic_file_destroy(&(*writer)->file);
+    phi_new_file_abandon(&(*writer)->file);
     phi_free((*writer)->volume);
     phi_free(*writer);
     *writer = NULL;

@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "io/atomic_file.h"
 #include "io/file.h"
 
 #define MAX_TR_S 3600.0
@@ -142,7 +141,7 @@ enum ph_status phi_sidecar_write(const char *path, const struct phi_sidecar *sid
     json_decref(root);
     if (!text)
         return phi_error_nomem(reterr, "a sidecar", sizeof *sidecar);
-    status = phi_atomic_file_write(path, text, strlen(text), reterr);
+    status = phi_file_write(path, text, strlen(text), reterr);
     free(text);
     return status;
 }

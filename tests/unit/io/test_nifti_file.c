@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "io/atomic_file.h"
 #include "io/file.h"
 #include "io/nifti_write.h"
 #include "tempdir.h"
@@ -156,7 +155,7 @@ static int status_of_cut(const char *name, size_t n, struct ph_error *err)
     (void)snprintf(path, sizeof path, "%s", tempdir_file(&dir, name));
     assert_ok(phi_file_read(path, 1 << 20, &bytes, &n_bytes, err), *err);
     (void)snprintf(path, sizeof path, "%s/cut-%s", dir.path, name);
-    assert_ok(phi_atomic_file_write(path, bytes, n < n_bytes ? n : n_bytes, err), *err);
+    assert_ok(phi_file_write(path, bytes, n < n_bytes ? n : n_bytes, err), *err);
     phi_free(bytes);
     status = phi_nifti_reader_open(path, &reader, err);
     while (status == PH_OK)
@@ -191,7 +190,7 @@ static void missing_files(void **state)
     assert_int_equal(phi_nifti_reader_open(tempdir_file(&dir, "none.nii"), &reader, &err), PH_E_IO);
     assert_non_null(strstr(err.text, "none.nii"));
     assert_ok(phi_file_read(GOLDEN_DIR "/v1_be_f4_pair.hdr", 1000, &bytes, &n, &err), err);
-    assert_ok(phi_atomic_file_write(tempdir_file(&dir, "lone.hdr"), bytes, n, &err), err);
+    assert_ok(phi_file_write(tempdir_file(&dir, "lone.hdr"), bytes, n, &err), err);
     assert_int_equal(phi_nifti_reader_open(tempdir_file(&dir, "lone.hdr"), &reader, &err), PH_E_IO);
     assert_non_null(strstr(err.text, ".img"));
     phi_free(bytes);

@@ -3,7 +3,7 @@
  * what is written reads back. */
 #include "io/sidecar.h"
 
-#include "io/atomic_file.h"
+#include "io/file.h"
 #include "tempdir.h"
 #include "test.h"
 
@@ -74,7 +74,7 @@ static void files_beside_images(void **state)
     assert_near(back.tr_s, 0.8, 0);
     assert_ok(phi_sidecar_read_beside(tempdir_file(&dir, "b_bold.nii"), &back, &err), err);
     assert_near(back.tr_s, 0, 0);
-    assert_ok(phi_atomic_file_write(tempdir_file(&dir, "a_bold.json"), "{", 1, &err), err);
+    assert_ok(phi_file_write(tempdir_file(&dir, "a_bold.json"), "{", 1, &err), err);
     assert_int_equal(phi_sidecar_read_beside(tempdir_file(&dir, "a_bold.nii"), &back, &err),
                      PH_E_FORMAT);
     tempdir_remove(&dir);
