@@ -113,9 +113,9 @@ PH_NODISCARD enum ph_status phi_safetensors_expect(const struct phi_safetensors 
                                                    const struct phi_safetensors_tensor **ret_tensor,
                                                    struct ph_error *reterr);
 
-/* Converts all values of `tensor` (of `file`, named in errors) to float32 / float64 in
- * ret_values[n_values], the caller's memory. Any type but BOOL and I64 to float32 (I64 converts to
- * float64 when exact). PH_E_SHAPE if n_values differs. */
+/* Converts all values of `tensor` (of `file`, named in errors; NULL for arrays in memory) to
+ * float32 / float64 in ret_values[n_values], the caller's memory. Any type but BOOL and I64 to
+ * float32 (I64 converts to float64 when exact). PH_E_SHAPE if n_values differs. */
 PH_NODISCARD enum ph_status phi_safetensors_read_f32(const struct phi_safetensors *file,
                                                      const struct phi_safetensors_tensor *tensor,
                                                      size_t n_values, float *ret_values,

@@ -76,6 +76,11 @@ static int to_f64(const struct phi_safetensors_tensor *tensor, double *out)
     return 0;
 }
 
+static const char *path_of(const struct phi_safetensors *file)
+{
+    return file ? file->path : "memory";
+}
+
 static enum ph_status check_count(const struct phi_safetensors *file,
                                   const struct phi_safetensors_tensor *tensor, size_t n_values,
                                   struct ph_error *reterr)
@@ -83,7 +88,7 @@ static enum ph_status check_count(const struct phi_safetensors *file,
     if (tensor->n_values == n_values)
         return PH_OK;
     return phi_error(reterr, PH_E_SHAPE, "'%.200s', tensor '%.80s': %zu values, needed %zu",
-                     file->path, tensor->name, tensor->n_values, n_values);
+                     path_of(file), tensor->name, tensor->n_values, n_values);
 }
 
 static enum ph_status type_error(const struct phi_safetensors *file,
@@ -91,7 +96,8 @@ static enum ph_status type_error(const struct phi_safetensors *file,
                                  struct ph_error *reterr)
 {
     return phi_error(reterr, PH_E_FORMAT, "'%.200s', tensor '%.80s': type %s cannot serve as %s",
-                     file->path, tensor->name, phi_safetensors_dtype_name(tensor->dtype), wanted);
+                     path_of(file), tensor->name, phi_safetensors_dtype_name(tensor->dtype),
+                     wanted);
 }
 
 enum ph_status phi_safetensors_read_f32(const struct phi_safetensors *file,
