@@ -229,12 +229,32 @@ static enum ph_status check_out(const struct phi_stage *stage, struct ph_error *
     return phi_spec_bytes(&stage->out, &n_bytes, reterr);
 }
 
+/* Says which stage failed; a plugin that filled in no text gets one. */
+static enum ph_status blame(const struct phi_stage *stage, enum ph_status status, const char *doing,
+                            struct ph_error *reterr)
+{
+    if (status == PH_OK || !reterr)
+        return status;
+    if (!reterr->text[0])
+        (void)phi_error(reterr, status, "%s failed: %s", doing, phi_status_name(status));
+    reterr->status = (int32_t)status;
+    (void)phi_error_prefix(reterr, "stage '%s'", stage->name);
+    return status;
+}
+
+static void clear(struct ph_error *reterr)
+{
+    if (reterr)
+        *reterr = (struct ph_error){0};
+}
+
 enum ph_status phi_stage_plan(struct phi_stage *stage, const struct ph_spec *in,
                               struct ph_error *reterr)
 {
     const struct ph_stage_ops *ops = stage->type->ops;
     enum ph_status status;
 
+    clear(reterr);
     stage->in = *in;
     stage->out = *in;
     status = check_in(stage, reterr);
@@ -245,9 +265,7 @@ enum ph_status phi_stage_plan(struct phi_stage *stage, const struct ph_spec *in,
         status = check_out(stage, reterr);
     if (status == PH_OK && stage->type->kind == PH_STAGE_FILTER)
         status = extend_chain(stage, reterr);
-    if (status != PH_OK)
-        (void)phi_error_prefix(reterr, "stage '%s'", stage->name);
-    return status;
+    return blame(stage, status, "planning", reterr);
 }
 
 enum ph_status phi_stage_init(struct phi_stage *stage, struct ph_error *reterr)
@@ -258,18 +276,18 @@ enum ph_status phi_stage_init(struct phi_stage *stage, struct ph_error *reterr)
         kind == PH_STAGE_SOURCE || kind == PH_STAGE_SINK ? NULL : &stage->out;
     enum ph_status status;
 
+    clear(reterr);
     stage->inited = true;
     status = stage->type->ops->init(stage->state, phi_params_values(stage->params), in, out,
                                     &stage->host, reterr);
-    if (status != PH_OK)
-        (void)phi_error_prefix(reterr, "stage '%s'", stage->name);
-    return status;
+    return blame(stage, status, "start", reterr);
 }
 
 enum ph_status phi_stage_discover(struct phi_stage *stage, struct ph_error *reterr)
 {
     enum ph_status status;
 
+    clear(reterr);
     stage->out = (struct ph_spec){.struct_size = (uint32_t)sizeof stage->out};
     status = stage->type->ops->discover(stage->state, &stage->out, reterr);
     if (status == PH_AGAIN)
@@ -277,9 +295,7 @@ enum ph_status phi_stage_discover(struct phi_stage *stage, struct ph_error *rete
     stage->out.chain = "";
     if (status == PH_OK)
         status = check_out(stage, reterr);
-    if (status != PH_OK)
-        (void)phi_error_prefix(reterr, "stage '%s'", stage->name);
-    return status;
+    return blame(stage, status, "waiting for the first volume", reterr);
 }
 
 enum ph_status phi_stage_event(struct phi_stage *stage, struct ph_io *io)
