@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * SSIM, mean squared error, PSNR and pixel correlation of two stored pictures against an independent
- * float64 implementation, within 1e-6. */
+ * SSIM, mean squared error, PSNR and pixel correlation of two stored pictures against an
+ * independent float64 implementation, within 1e-6. */
 #include "decode/image_score.h"
 #include "golden.h"
 

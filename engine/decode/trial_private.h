@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The state of trial decoding, shared by its two files: trial.c has the life of trials, and
+ * trial_channel.c the algebra of the channels. Not for others.
+ */
+#ifndef PHI_DECODE_TRIAL_PRIVATE_H
+#define PHI_DECODE_TRIAL_PRIVATE_H
+
+#include "decode/trial.h"
+
+#define MAX PHI_TRIAL_MAX_OPEN
+
+struct phi_trial_slot {
+    bool used, final;
+    uint32_t number, revision;
+    int32_t stim_index;
+    size_t n_showings;
+    double onset_s[PHI_TRIAL_MAX_SHOWINGS], duration_s[PHI_TRIAL_MAX_SHOWINGS];
+    double amplitude[PHI_TRIAL_MAX_SHOWINGS];
+    double info, future; /* sum of whitened h^2 so far, and still to come */
+};
+
+struct phi_trial_memory {
+    int32_t stim_index; /* -1: free */
+    uint64_t last_seen;
+    double info;
+    double *mean, *var; /* [n_channels] */
+};
+
+struct phi_trials {
+    struct phi_trials_config config;
+    double *d;                       /* [n_channels] */
+    double *precision;               /* [n_channels][max_open][max_open] */
+    double *eta;                     /* [n_channels][max_open] */
+    double *mean;                    /* [max_open][n_channels] */
+    double *var;                     /* [max_open][n_channels] */
+    double *x_last;                  /* [n_channels] */
+    double *inn;                     /* [n_channels] innovation of the current volume */
+    double *inn_var;                 /* [n_channels] */
+    double *memory_values;           /* [n_remembered][2][n_channels] */
+    struct phi_trial_memory *memory; /* [n_remembered] */
+    struct phi_trial_slot slots[MAX];
+    size_t order[MAX]; /* used slots, oldest onset first */
+    size_t n_open, n_early;
+    double t_last_s;
+    bool has_last;
+    uint64_t clock;
+    double loglik;
+};
+
+/* Response and noise of a volume whitened against the last used one, over the open slots in order:
+ * h(t) - carry h(t_last), carry = rho^g, v0 = 1 - rho^2g. */
+struct phi_trial_row {
+    double h[MAX];
+    double v0, carry;
+};
+
+/* Precision of one channel, [max_open][max_open]. */
+static inline double *phi_trial_precision(struct phi_trials *trials, size_t channel)
+{
+    return trials->precision + channel * trials->config.max_open * trials->config.max_open;
+}
+
+/* Slot k of every channel becomes an unused prior N(0, 1), and free. */
+void phi_trial_clear_slot(struct phi_trials *trials, size_t k);
+
+/* Integrates slot k out of every channel; its row and column are left for phi_trial_clear_slot. */
+void phi_trial_marginalise(struct phi_trials *trials, size_t k);
+
+/* Slot k of every channel becomes N(mean, var) in [n_channels], independent of the others. */
+void phi_trial_seed_slot(struct phi_trials *trials, size_t k, const double *mean,
+                         const double *var);
+
+/* Fills trials->inn and inn_var for x; returns the mean of inn^2/inn_var, NaN without channels. */
+double phi_trial_predict(struct phi_trials *trials, const struct phi_trial_row *row,
+                         const double *x);
+
+/* Adds the volume, after phi_trial_predict, and recomputes mean and var of the open slots. */
+void phi_trial_absorb(struct phi_trials *trials, const struct phi_trial_row *row, const double *x);
+
+#endif
