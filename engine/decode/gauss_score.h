@@ -24,8 +24,8 @@ double phi_gauss_coverage(const struct phi_gauss_pair *pair, double z);
 /* mean((truth - mean)^2) / mean(sd^2): 1 when honest, above when overconfident. */
 double phi_gauss_variance_ratio(const struct phi_gauss_pair *pair);
 
-/* z of a central interval of the normal distribution at `level` (.90 gives 1.6449): erf(z/sqrt 2) = level
- * solved by bisection. `level` in [0, 1). */
+/* z of a central interval of the normal distribution at `level` (.90 gives 1.6449): erf(z/sqrt 2) =
+ * level solved by bisection. `level` in [0, 1). */
 double phi_gauss_z(double level);
 
 #endif

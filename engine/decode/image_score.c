@@ -171,8 +171,8 @@ static enum ph_status ssim(struct phi_image_view a, struct phi_image_view b, siz
         for (size_t top = 0; top + TAPS <= a.height; top++)
             sum += ssim_row(&pair, top, n_across, *range_in_ssim_out);
     phi_free(pair.row);
-    *range_in_ssim_out = sum / (double)((a.height - TAPS + 1) * (a.width - n_across + 1)) /
-                         (double)a.n_channels;
+    *range_in_ssim_out =
+        sum / (double)((a.height - TAPS + 1) * (a.width - n_across + 1)) / (double)a.n_channels;
     return PH_OK;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * NLL against its formula by hand; coverage and variance ratio of simulated honest and overconfident
- * estimates; the normal quantile against known values. */
-#include "decode/gauss_score.h"
+ * NLL against its formula by hand; coverage and variance ratio of simulated honest and
+ * overconfident estimates; the normal quantile against known values. */
 #include "base/rng.h"
+#include "decode/gauss_score.h"
 #include "test.h"
 
 enum { N = 20000 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Ranks, top-k and pairwise scores by hand; the exact n-way score against drawing distractors. */
-#include "decode/ident.h"
 #include "base/rng.h"
+#include "decode/ident.h"
 #include "test.h"
 
 /* Ranks 0, 1 (a tie counts against), 2. */

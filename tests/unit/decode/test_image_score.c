@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * SSIM and its one-dimensional variant against plain two-dimensional sums written out here; shapes
  * that cannot be scored are refused. (Stored numbers: tests/golden/decode.) */
-#include "decode/image_score.h"
 #include "base/rng.h"
+#include "decode/image_score.h"
 #include "test.h"
 
 enum { H = 17, W = 13 };

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * Nulls and intervals do what they claim: p is small for a real effect and uniform without one, an
- * autocorrelated series needs the circular shift, the bootstrap interval covers the truth as often as
- * it says, and a seed gives the same numbers again. */
-#include "decode/resample.h"
+ * autocorrelated series needs the circular shift, the bootstrap interval covers the truth as often
+ * as it says, and a seed gives the same numbers again. */
 #include "base/rng.h"
 #include "decode/corr.h"
+#include "decode/resample.h"
 #include "test.h"
 
 #include <stdbool.h>

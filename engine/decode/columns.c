@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+#include "decode/columns.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+
+size_t phi_dtype_size(enum phi_dtype dtype)
+{
+    return dtype == PHI_DTYPE_F64 ? sizeof(double) : sizeof(float);
+}
+
+static void copy_row(const struct phi_columns_memory *memory, size_t at, size_t n,
+                     enum phi_dtype dtype, void *out)
+{
+    const float *from32 = memory->at;
+    const double *from64 = memory->at;
+    float *to32 = out;
+    double *to64 = out;
+
+    if (memory->dtype == dtype) {
+        memcpy(out, (const char *)memory->at + at * phi_dtype_size(dtype),
+               n * phi_dtype_size(dtype));
+        return;
+    }
+    for (size_t j = 0; j < n; j++)
+        if (dtype == PHI_DTYPE_F64)
+            to64[j] = (double)from32[at + j];
+        else
+            to32[j] = (float)from64[at + j];
+}
+
+static enum ph_status read_memory(void *ctx, size_t first, size_t n, enum phi_dtype dtype,
+                                  void *out, struct ph_error *reterr)
+{
+    const struct phi_columns_memory *memory = ctx;
+
+    (void)reterr;
+    for (size_t i = 0; i < memory->n_rows; i++)
+        copy_row(memory, i * memory->stride + first, n, dtype,
+                 (char *)out + i * n * phi_dtype_size(dtype));
+    return PH_OK;
+}
+
+struct phi_columns phi_columns_over(struct phi_columns_memory *memory, size_t n_cols,
+                                    const char *name)
+{
+    return (struct phi_columns){memory->n_rows, n_cols, read_memory, memory, name};
+}
+
+static double load(const struct phi_columns_block *block, size_t i)
+{
+    return block->dtype == PHI_DTYPE_F64 ? ((const double *)block->values)[i]
+                                         : (double)((const float *)block->values)[i];
+}
+
+static void subtract(const struct phi_columns_block *block, size_t i, double mean)
+{
+    if (block->dtype == PHI_DTYPE_F64)
+        ((double *)block->values)[i] -= mean;
+    else
+        ((float *)block->values)[i] = (float)((double)((float *)block->values)[i] - mean);
+}
+
+/* A sum that is not finite betrays a bad value; only then is it searched for. */
+static enum ph_status name_bad_value(const struct phi_columns *columns, size_t first, size_t n,
+                                     const struct phi_columns_block *block, struct ph_error *reterr)
+{
+    for (size_t i = 0; i < columns->n_rows * n; i++)
+        if (!isfinite(load(block, i)))
+            return phi_error(reterr, PH_E_INVAL,
+                             "%s hold a value that is not a number (row %zu, column %zu): mask or "
+                             "interpolate it before fitting",
+                             columns->name, i / n, first + i % n);
+    return phi_error(reterr, PH_E_INVAL, "%s are too large to be summed (columns %zu to %zu)",
+                     columns->name, first, first + n - 1);
+}
+
+static void centre(const struct phi_columns_block *block, size_t n_rows, size_t n)
+{
+    for (size_t i = 0; i < n_rows; i++)
+        for (size_t j = 0; j < n; j++)
+            subtract(block, i * n + j, block->mean[j]);
+    memset(block->sd, 0, n * sizeof *block->sd);
+    for (size_t i = 0; i < n_rows; i++)
+        for (size_t j = 0; j < n; j++)
+            block->sd[j] += load(block, i * n + j) * load(block, i * n + j);
+    for (size_t j = 0; j < n; j++)
+        block->sd[j] = sqrt(block->sd[j] / (double)n_rows);
+}
+
+enum ph_status phi_columns_read_centred(const struct phi_columns *columns, size_t first, size_t n,
+                                        const struct phi_columns_block *block,
+                                        struct ph_error *reterr)
+{
+    enum ph_status status =
+        columns->read(columns->ctx, first, n, block->dtype, block->values, reterr);
+
+    if (status)
+        return status;
+    memset(block->mean, 0, n * sizeof *block->mean);
+    for (size_t i = 0; i < columns->n_rows; i++)
+        for (size_t j = 0; j < n; j++)
+            block->mean[j] += load(block, i * n + j);
+    for (size_t j = 0; j < n; j++) {
+        if (!isfinite(block->mean[j]))
+            return name_bad_value(columns, first, n, block, reterr);
+        block->mean[j] /= (double)columns->n_rows;
+    }
+    centre(block, columns->n_rows, n);
+    return PH_OK;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The work of a ridge fit on a few hundred targets: out-of-fold errors for all penalties, then the
+ * coefficients. Built once for float32 and once for float64 from ridge_block_tmpl.h. No allocation;
+ * thread-safe with one scratch a thread.
+ */
+#ifndef PHI_DECODE_RIDGE_BLOCK_H
+#define PHI_DECODE_RIDGE_BLOCK_H
+
+#include <stddef.h>
+
+#include "decode/folds.h"
+
+#define PHI_RIDGE_MAX_BASIS 64
+
+/* One fold's spectrum with its arrays in the type of the products. */
+struct phi_ridge_fold {
+    struct phi_fold fold;
+    size_t n_train, n_test, r, n_basis, n_lambdas;
+    void *q;     /* [r][n_train] */
+    void *p;     /* [n_basis * n_test][r]: test rows times each penalty function */
+    double *mix; /* [n_lambdas][n_basis] */
+};
+
+/* The spectrum of all rows. */
+struct phi_ridge_whole {
+    size_t n, n_out, r;
+    void *q;   /* [r][n] */
+    void *out; /* [n_out][r] */
+    double *e; /* [r] */
+};
+
+/* `n` neighbouring targets inside a block of `stride` of them. */
+struct phi_ridge_slice {
+    const void *y; /* [rows][stride], centred */
+    size_t stride, n;
+};
+
+struct phi_ridge_scratch {
+    void *z;       /* [max r][n] */
+    void *pred;    /* [max n_basis * n_test][n] */
+    double *stats; /* [(max n_basis + 1) * (max n_basis + 2) / 2][n] */
+    double *mean;  /* [n] */
+};
+
+/* Adds this fold's squared errors to sse[n_lambdas][stride_sse] and the squared deviations of the
+ * test rows from the training mean to sst[n]. */
+void phi_ridge_fold_errors_f32(const struct phi_ridge_fold *fold, struct phi_ridge_slice slice,
+                               const struct phi_ridge_scratch *scratch, double *sse,
+                               size_t stride_sse, double *sst);
+void phi_ridge_fold_errors_f64(const struct phi_ridge_fold *fold, struct phi_ridge_slice slice,
+                               const struct phi_ridge_scratch *scratch, double *sse,
+                               size_t stride_sse, double *sst);
+
+/* coef[n_out][stride_coef] for lambda[n]. */
+void phi_ridge_coefficients_f32(const struct phi_ridge_whole *whole, struct phi_ridge_slice slice,
+                                const double *lambda, const struct phi_ridge_scratch *scratch,
+                                void *coef, size_t stride_coef);
+void phi_ridge_coefficients_f64(const struct phi_ridge_whole *whole, struct phi_ridge_slice slice,
+                                const double *lambda, const struct phi_ridge_scratch *scratch,
+                                void *coef, size_t stride_coef);
+
+#endif

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+#include "decode/ridge_fit.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "decode/fork.h"
+#include "decode/linalg.h"
+#include "decode/ridge_plan.h"
+
+/* One fit: the present block of targets and what is known of it. */
+struct fit_job {
+    const struct phi_ridge_plan *plan;
+    const struct phi_columns *targets;
+    const struct phi_ridge_sink *sink;
+    struct phi_ridge_report report;
+    size_t first, n;                    /* the block */
+    size_t shared;                      /* the penalty for all */
+    bool choose_only;                   /* first pass of a shared penalty */
+    void *y;                            /* [plan n][n] centred */
+    void *coef;                         /* [n_out][n] */
+    double *mean, *sd, *lambda, *cv_r2; /* [n_block] */
+    double *sst;                        /* [n_block] */
+    double *sse;                        /* [n_lambdas][n] summed over folds */
+    double *sse_of_fold;                /* [n_folds][n_lambdas][n], for the rule of one sd */
+    double *left;                       /* [n_lambdas] shared: sums of sse / sst */
+    float *kept_r2;                     /* [n_targets][n_lambdas] shared: from the first pass */
+    struct phi_ridge_scratch scratch[PHI_FORK_MAX_THREADS];
+};
+
+static size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Largest sizes the scratch must hold. */
+static void scratch_sizes(const struct phi_ridge_plan *plan, size_t *ret_r, size_t *ret_pred,
+                          size_t *ret_basis)
+{
+    *ret_r = plan->whole.r;
+    *ret_pred = *ret_basis = 0;
+    for (size_t f = 0; f < plan->n_folds; f++) {
+        const struct phi_ridge_fold *fold = &plan->folds[f];
+
+        *ret_r = max_size(*ret_r, fold->r);
+        *ret_pred = max_size(*ret_pred, fold->n_basis * fold->n_test);
+        *ret_basis = max_size(*ret_basis, fold->n_basis);
+    }
+}
+
+static bool take_scratch(const struct phi_ridge_plan *plan, struct phi_ridge_scratch *scratch)
+{
+    size_t size = phi_dtype_size(plan->dtype), r, n_pred, n_basis;
+
+    scratch_sizes(plan, &r, &n_pred, &n_basis);
+    scratch->z = phi_calloc2(r, PHI_RIDGE_SLICE, size);
+    scratch->pred = phi_calloc2(n_pred, PHI_RIDGE_SLICE, size);
+    scratch->stats =
+        phi_calloc2((n_basis + 1) * (n_basis + 2) / 2, PHI_RIDGE_SLICE, sizeof *scratch->stats);
+    scratch->mean = phi_calloc(PHI_RIDGE_SLICE, sizeof *scratch->mean);
+    return scratch->z && scratch->pred && scratch->stats && scratch->mean;
+}
+
+static enum ph_status take_memory(struct fit_job *job, struct ph_error *reterr)
+{
+    const struct phi_ridge_plan *plan = job->plan;
+    size_t size = phi_dtype_size(plan->dtype), n = plan->n_block;
+    size_t n_errors = plan->n_lambdas * (plan->n_folds ? 1 : 0);
+    bool all = true;
+
+    job->y = phi_calloc2(plan->n, n, size);
+    job->coef = phi_calloc2(plan->n_out, n, size);
+    job->mean = phi_calloc(n, sizeof *job->mean);
+    job->sd = phi_calloc(n, sizeof *job->sd);
+    job->lambda = phi_calloc(n, sizeof *job->lambda);
+    job->cv_r2 = phi_calloc(n, sizeof *job->cv_r2);
+    job->sst = phi_calloc(n, sizeof *job->sst);
+    job->sse = phi_calloc2(n_errors, n, sizeof *job->sse);
+    job->sse_of_fold = phi_calloc2(n_errors * plan->n_folds, n, sizeof *job->sse_of_fold);
+    job->left = phi_calloc(plan->n_lambdas, sizeof *job->left);
+    job->kept_r2 = phi_calloc2(plan->choice == PHI_RIDGE_SHARED ? job->targets->n_cols : 0,
+                               n_errors, sizeof *job->kept_r2);
+    for (size_t t = 0; t < plan->n_threads; t++)
+        all = take_scratch(plan, &job->scratch[t]) && all;
+    if (all && job->y && job->coef && job->mean && job->sd && job->lambda && job->cv_r2 &&
+        job->sst && job->sse && job->sse_of_fold && job->left && job->kept_r2)
+        return PH_OK;
+    return phi_error_nomem(reterr, "a block of targets", (plan->n + plan->n_out) * n * size);
+}
+
+static void free_memory(struct fit_job *job)
+{
+    void *blocks[] = {job->y,   job->coef, job->mean, job->sd,          job->lambda, job->cv_r2,
+                      job->sst, job->sse,  job->left, job->sse_of_fold, job->kept_r2};
+
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        phi_free(blocks[i]);
+    for (size_t t = 0; t < PHI_FORK_MAX_THREADS; t++) {
+        phi_free(job->scratch[t].z);
+        phi_free(job->scratch[t].pred);
+        phi_free(job->scratch[t].stats);
+        phi_free(job->scratch[t].mean);
+    }
+}
+
+static double fold_sse(const struct fit_job *job, size_t f, size_t l, size_t t)
+{
+    return job->sse_of_fold[(f * job->plan->n_lambdas + l) * job->n + t];
+}
+
+/* Sd over folds of the error at penalty l, as a sum over folds like sse itself. */
+static double sd_of_error(const struct fit_job *job, size_t l, size_t t)
+{
+    size_t n_folds = job->plan->n_folds;
+    double mean = job->sse[l * job->n + t] / (double)n_folds, ss = 0;
+
+    for (size_t f = 0; f < n_folds; f++) {
+        double d = fold_sse(job, f, l, t) - mean;
+
+        ss += d * d;
+    }
+    return (double)n_folds * sqrt(ss / (double)n_folds);
+}
+
+static size_t choose_penalty(const struct fit_job *job, size_t t)
+{
+    const struct phi_ridge_plan *plan = job->plan;
+    size_t best = 0;
+    double limit;
+
+    for (size_t l = 1; l < plan->n_lambdas; l++)
+        if (job->sse[l * job->n + t] < job->sse[best * job->n + t])
+            best = l;
+    if (!plan->within_one_sd)
+        return best;
+    limit = job->sse[best * job->n + t] + sd_of_error(job, best, t);
+    for (size_t l = plan->n_lambdas; l-- > best;)
+        if (job->sse[l * job->n + t] <= limit)
+            return l;
+    return best;
+}
+
+static bool is_constant(const struct fit_job *job, size_t t)
+{
+    return !(job->sd[t] > 1e-7 * fabs(job->mean[t]));
+}
+
+/* Sums the folds' errors in fixed order, so that threads do not change a bit. */
+static void cross_validate(const struct fit_job *job, size_t from, struct phi_ridge_slice slice,
+                           const struct phi_ridge_scratch *scratch)
+{
+    const struct phi_ridge_plan *plan = job->plan;
+
+    memset(job->sst + from, 0, slice.n * sizeof *job->sst);
+    for (size_t f = 0; f < plan->n_folds; f++) {
+        double *sse = job->sse_of_fold + f * plan->n_lambdas * job->n + from;
+
+        for (size_t l = 0; l < plan->n_lambdas; l++)
+            memset(sse + l * job->n, 0, slice.n * sizeof *sse);
+        if (plan->dtype == PHI_DTYPE_F64)
+            phi_ridge_fold_errors_f64(&plan->folds[f], slice, scratch, sse, job->n,
+                                      job->sst + from);
+        else
+            phi_ridge_fold_errors_f32(&plan->folds[f], slice, scratch, sse, job->n,
+                                      job->sst + from);
+    }
+    for (size_t l = 0; l < plan->n_lambdas; l++)
+        for (size_t t = from; t < from + slice.n; t++) {
+            job->sse[l * job->n + t] = 0;
+            for (size_t f = 0; f < plan->n_folds; f++)
+                job->sse[l * job->n + t] += fold_sse(job, f, l, t);
+        }
+}
+
+/* Out-of-fold R2; 0 for a constant target, whose errors are rounding. */
+static double r2_of(const struct fit_job *job, size_t l, size_t t)
+{
+    bool varies = job->sst[t] > 0 && !is_constant(job, t);
+
+    return varies ? 1 - job->sse[l * job->n + t] / job->sst[t] : 0;
+}
+
+static void choose(const struct fit_job *job, size_t from, size_t n)
+{
+    const struct phi_ridge_plan *plan = job->plan;
+    bool shared = plan->choice == PHI_RIDGE_SHARED;
+
+    for (size_t t = from; t < from + n; t++) {
+        size_t l = shared ? job->shared : plan->n_folds ? choose_penalty(job, t) : 0;
+
+        job->lambda[t] = plan->lambdas[l];
+        if (!plan->n_folds)
+            job->cv_r2[t] = 0;
+        else if (shared)
+            job->cv_r2[t] = (double)job->kept_r2[(job->first + t) * plan->n_lambdas + l];
+        else
+            job->cv_r2[t] = r2_of(job, l, t);
+    }
+}
+
+static enum ph_status fit_slice(void *ctx, size_t task, size_t worker, struct ph_error *reterr)
+{
+    const struct fit_job *job = ctx;
+    const struct phi_ridge_plan *plan = job->plan;
+    size_t size = phi_dtype_size(plan->dtype), from = task * PHI_RIDGE_SLICE;
+    size_t n = job->n - from < PHI_RIDGE_SLICE ? job->n - from : PHI_RIDGE_SLICE;
+    struct phi_ridge_slice slice = {(const char *)job->y + from * size, job->n, n};
+    void *coef = (char *)job->coef + from * size;
+
+    (void)reterr;
+    if (plan->n_folds && (job->choose_only || plan->choice == PHI_RIDGE_PER_TARGET))
+        cross_validate(job, from, slice, &job->scratch[worker]);
+    if (job->choose_only)
+        return PH_OK;
+    choose(job, from, n);
+    if (plan->dtype == PHI_DTYPE_F64)
+        phi_ridge_coefficients_f64(&plan->whole, slice, job->lambda + from, &job->scratch[worker],
+                                   coef, job->n);
+    else
+        phi_ridge_coefficients_f32(&plan->whole, slice, job->lambda + from, &job->scratch[worker],
+                                   coef, job->n);
+    return PH_OK;
+}
+
+static enum ph_status read_block(struct fit_job *job, struct ph_error *reterr)
+{
+    struct phi_columns_block block = {job->plan->dtype, job->y, job->mean, job->sd};
+    enum ph_status status =
+        phi_columns_read_centred(job->targets, job->first, job->n, &block, reterr);
+
+    for (size_t t = 0; !status && !job->plan->allow_constant && t < job->n; t++)
+        if (is_constant(job, t))
+            return phi_error(reterr, PH_E_INVAL,
+                             "target %zu is constant: leave it out, or allow constant targets",
+                             job->first + t);
+    return status;
+}
+
+/* Keeps what the second pass of a shared penalty needs. */
+static void note_errors(struct fit_job *job)
+{
+    size_t n_lambdas = job->plan->n_lambdas;
+
+    for (size_t t = 0; t < job->n; t++)
+        for (size_t l = 0; l < n_lambdas; l++) {
+            double r2 = r2_of(job, l, t);
+
+            job->kept_r2[(job->first + t) * n_lambdas + l] = (float)r2;
+            job->left[l] -= r2;
+        }
+}
+
+static void note_block(struct fit_job *job)
+{
+    for (size_t t = 0; t < job->n; t++) {
+        job->report.n_constant += is_constant(job, t);
+        job->report.n_targets++;
+        job->report.mean_cv_r2 += job->cv_r2[t];
+    }
+}
+
+static enum ph_status write_block(struct fit_job *job, struct ph_error *reterr)
+{
+    const struct phi_ridge_plan *plan = job->plan;
+    struct phi_ridge_block block = {
+        .first = job->first,
+        .n = job->n,
+        .n_out = plan->n_out,
+        .dtype = plan->dtype,
+        .coef = job->coef,
+        .mean = job->mean,
+        .lambda = job->lambda,
+        .cv_r2 = job->cv_r2,
+        .cv_sse = plan->n_folds && plan->choice == PHI_RIDGE_PER_TARGET ? job->sse : NULL};
+
+    return job->sink->write(job->sink->ctx, &block, reterr);
+}
+
+static enum ph_status fit_block(struct fit_job *job, struct ph_error *reterr)
+{
+    enum ph_status status = read_block(job, reterr);
+    size_t n_slices = (job->n + PHI_RIDGE_SLICE - 1) / PHI_RIDGE_SLICE;
+
+    if (!status)
+        status = phi_fork(job->plan->n_threads, n_slices, fit_slice, job, reterr);
+    if (status)
+        return status;
+    if (job->choose_only) {
+        note_errors(job);
+        return PH_OK;
+    }
+    note_block(job);
+    return write_block(job, reterr);
+}
+
+static enum ph_status pass(struct fit_job *job, const char *stage, struct ph_error *reterr)
+{
+    size_t n_targets = job->targets->n_cols;
+    enum ph_status status = PH_OK;
+
+    for (job->first = 0; !status && job->first < n_targets; job->first += job->plan->n_block) {
+        job->n = n_targets - job->first < job->plan->n_block ? n_targets - job->first
+                                                             : job->plan->n_block;
+        status = fit_block(job, reterr);
+        if (!status)
+            phi_progress_report(&job->plan->progress, stage,
+                                (double)(job->first + job->n) / (double)n_targets);
+    }
+    return status;
+}
+
+static enum ph_status run(struct fit_job *job, struct ph_error *reterr)
+{
+    const struct phi_ridge_plan *plan = job->plan;
+    enum ph_status status;
+
+    if (plan->choice == PHI_RIDGE_SHARED && plan->n_folds) {
+        job->choose_only = true;
+        status = pass(job, "cross-validation", reterr);
+        if (status)
+            return status;
+        for (size_t l = 1; l < plan->n_lambdas; l++)
+            if (job->left[l] < job->left[job->shared])
+                job->shared = l;
+        job->report.shared_lambda = plan->lambdas[job->shared];
+        job->choose_only = false;
+    }
+    status = pass(job, "targets", reterr);
+    if (job->report.n_targets > job->report.n_constant)
+        job->report.mean_cv_r2 /= (double)(job->report.n_targets - job->report.n_constant);
+    return status;
+}
+
+enum ph_status phi_ridge_fit(const struct phi_ridge_plan *plan, const struct phi_columns *targets,
+                             const struct phi_ridge_sink *sink, struct phi_ridge_report *ret_report,
+                             struct ph_error *reterr)
+{
+    struct fit_job job = {.plan = plan, .targets = targets, .sink = sink};
+    enum ph_status status;
+    int before;
+
+    if (targets->n_rows != plan->n || !targets->n_cols)
+        return phi_error(reterr, PH_E_SHAPE,
+                         "the data have %zu samples, the %s have %zu samples of %zu columns: check "
+                         "that both come from the same runs",
+                         plan->n, targets->name, targets->n_rows, targets->n_cols);
+    status = take_memory(&job, reterr);
+    before = phi_blas_set_threads(1);
+    if (!status)
+        status = run(&job, reterr);
+    (void)phi_blas_set_threads(before);
+    free_memory(&job);
+    if (!status)
+        *ret_report = job.report;
+    return status;
+}
+
+size_t phi_ridge_plan_bytes(const struct phi_ridge_plan *plan)
+{
+    size_t size = phi_dtype_size(plan->dtype), r, n_pred, n_basis, n_values;
+
+    scratch_sizes(plan, &r, &n_pred, &n_basis);
+    n_values = plan->whole.r * (plan->n + plan->n_out) + (plan->n + plan->n_out) * plan->n_block +
+               plan->n_threads * (r + n_pred) * PHI_RIDGE_SLICE;
+    for (size_t f = 0; f < plan->n_folds; f++) {
+        const struct phi_ridge_fold *fold = &plan->folds[f];
+
+        n_values += fold->r * (fold->n_train + fold->n_basis * fold->n_test);
+    }
+    return n_values * size + (plan->n_folds + 1) * plan->n_lambdas * plan->n_block * sizeof(double);
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT
+ * The streamed fit: float32 agrees with float64, block sizes and threads change nothing, the rules
+ * that choose penalties do what they say, folds may bring their own Gram matrix, and bad targets
+ * are refused by name. (Stored numbers: tests/golden.) */
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "decode/ridge_fit.h"
+#include "test.h"
+
+#include <stdbool.h>
+
+enum { N = 60, M = 200, T = 1300, L = 12 };
+
+static float *x, *y;
+static double *k, *lambdas;
+static struct phi_folds folds;
+
+static int make_data(void **state)
+{
+    struct phi_rng rng;
+    struct phi_columns_memory memory;
+    struct phi_columns columns;
+    struct phi_gram_options gram = {.dtype = PHI_DTYPE_F64, .n_threads = 1};
+    double mean[M], scale[M];
+    struct ph_error err = {0};
+
+    (void)state;
+    x = phi_calloc2(N, M, sizeof *x);
+    y = phi_calloc2(N, T, sizeof *y);
+    k = phi_calloc2(N, N, sizeof *k);
+    lambdas = phi_calloc(L, sizeof *lambdas);
+    phi_rng_init(&rng, 77, 0);
+    phi_rng_normal_f32(&rng, x, (size_t)N * M);
+    for (size_t i = 0; i < N; i++)
+        for (size_t t = 0; t < T; t++) /* the noise grows with t */
+            y[i * T + t] = 100 + x[i * M + t % M] + x[i * M + (t + 1) % M] +
+                           0.01F * (float)t * (float)phi_rng_normal(&rng);
+    memory = (struct phi_columns_memory){x, PHI_DTYPE_F32, N, M};
+    columns = phi_columns_over(&memory, M, "voxels");
+    assert_ok(phi_gram(&columns, &gram, k, mean, scale, &err), err);
+    for (size_t l = 0; l < L; l++)
+        lambdas[l] = phi_gram_mean_diagonal(k, N) * pow(10, -2 + 0.5 * (double)l);
+    assert_ok(phi_folds_contiguous(N, 5, 0, &folds, &err), err);
+    return 0;
+}
+
+static int free_data(void **state)
+{
+    (void)state;
+    phi_free(x);
+    phi_free(y);
+    phi_free(k);
+    phi_free(lambdas);
+    return 0;
+}
+
+struct kept {
+    double *coef; /* [N][T] */
+    double lambda[T], r2[T];
+};
+
+static enum ph_status keep(void *ctx, const struct phi_ridge_block *b, struct ph_error *reterr)
+{
+    struct kept *kept = ctx;
+
+    (void)reterr;
+    for (size_t t = 0; t < b->n; t++) {
+        kept->lambda[b->first + t] = b->lambda[t];
+        kept->r2[b->first + t] = b->cv_r2[t];
+        for (size_t i = 0; i < N; i++)
+            kept->coef[i * T + b->first + t] = b->dtype == PHI_DTYPE_F64
+                                                   ? ((const double *)b->coef)[i * b->n + t]
+                                                   : (double)((const float *)b->coef)[i * b->n + t];
+    }
+    return PH_OK;
+}
+
+static struct phi_ridge_options usual(void)
+{
+    return (struct phi_ridge_options){
+        .lambdas = lambdas, .n_lambdas = L, .folds = &folds, .n_threads = 1};
+}
+
+static struct phi_ridge_report fit(const struct phi_ridge_options *options, struct kept *kept)
+{
+    struct phi_columns_memory memory = {y, PHI_DTYPE_F32, N, T};
+    struct phi_columns targets = phi_columns_over(&memory, T, "targets");
+    struct phi_ridge_sink sink = {keep, kept};
+    struct phi_ridge_report report = {0};
+    struct phi_ridge_plan *plan;
+    struct ph_error err = {0};
+
+    kept->coef = phi_calloc2(N, T, sizeof *kept->coef);
+    assert_ok(phi_ridge_plan_dual(k, NULL, N, options, &plan, &err), err);
+    assert_true(phi_ridge_plan_bytes(plan) > 0);
+    assert_ok(phi_ridge_fit(plan, &targets, &sink, &report, &err), err);
+    phi_ridge_plan_destroy(&plan);
+    return report;
+}
+
+/* The shortened penalty functions and float32 products must not move a choice by more than the
+ * errors of two neighbouring penalties differ by rounding. */
+static void float32_agrees(void **state)
+{
+    static struct kept wide, narrow;
+    struct phi_ridge_options options = usual();
+    size_t n_other = 0;
+    double worst = 0, unit = 0;
+
+    (void)state;
+    options.dtype = PHI_DTYPE_F64;
+    (void)fit(&options, &wide);
+    options.dtype = PHI_DTYPE_F32;
+    (void)fit(&options, &narrow);
+    for (size_t t = 0; t < T; t++) {
+        n_other += wide.lambda[t] < narrow.lambda[t] || wide.lambda[t] > narrow.lambda[t];
+        assert_near(wide.r2[t], narrow.r2[t], 1e-5);
+        for (size_t i = 0; i < N; i++) {
+            unit = fmax(unit, fabs(wide.coef[i * T + t]));
+            if (!(wide.lambda[t] < narrow.lambda[t] || wide.lambda[t] > narrow.lambda[t]))
+                worst = fmax(worst, fabs(wide.coef[i * T + t] - narrow.coef[i * T + t]));
+        }
+    }
+    assert_true(n_other <= 2);
+    assert_near(worst / unit, 0, 2e-5);
+    phi_free(wide.coef);
+    phi_free(narrow.coef);
+}
+
+static void blocks_and_threads_change_no_bit(void **state)
+{
+    static struct kept one, other;
+    struct phi_ridge_options options = usual();
+
+    (void)state;
+    (void)fit(&options, &one);
+    options.n_threads = 3;
+    (void)fit(&options, &other);
+    assert_memory_equal(one.coef, other.coef, (size_t)N * T * sizeof *one.coef);
+    assert_memory_equal(one.r2, other.r2, sizeof one.r2);
+    phi_free(other.coef);
+    options.n_block = 512;
+    (void)fit(&options, &other);
+    assert_memory_equal(one.lambda, other.lambda, sizeof one.lambda);
+    for (size_t i = 0; i < (size_t)N * T; i++)
+        assert_near(one.coef[i], other.coef[i], 1e-6);
+    phi_free(one.coef);
+    phi_free(other.coef);
+}
+
+static double mean_lambda(const struct kept *kept, size_t from, size_t to)
+{
+    double sum = 0;
+
+    for (size_t t = from; t < to; t++)
+        sum += log(kept->lambda[t]) / (double)(to - from);
+    return sum;
+}
+
+static void penalties_follow_the_noise(void **state)
+{
+    static struct kept per_target, shared, cautious;
+    struct phi_ridge_options options = usual();
+    struct phi_ridge_report report;
+
+    (void)state;
+    report = fit(&options, &per_target);
+    assert_int_equal(report.n_targets, T);
+    assert_true(mean_lambda(&per_target, 0, 300) + 1 < mean_lambda(&per_target, 1000, T));
+    assert_true(per_target.r2[0] > per_target.r2[T - 1]);
+    options.choice = PHI_RIDGE_SHARED;
+    report = fit(&options, &shared);
+    for (size_t t = 0; t < T; t++) {
+        assert_near(shared.lambda[t], report.shared_lambda, 0);
+        assert_true(shared.r2[t] <= per_target.r2[t] + 1e-6);
+    }
+    options.choice = PHI_RIDGE_PER_TARGET;
+    options.within_one_sd = true;
+    (void)fit(&options, &cautious);
+    for (size_t t = 0; t < T; t++)
+        assert_true(cautious.lambda[t] >= per_target.lambda[t]);
+    assert_true(mean_lambda(&cautious, 0, T) > mean_lambda(&per_target, 0, T));
+    phi_free(per_target.coef);
+    phi_free(shared.coef);
+    phi_free(cautious.coef);
+}
+
+/* A fold whose own Gram matrix knows nothing of the targets predicts nothing there. */
+static void folds_may_bring_their_gram(void **state)
+{
+    double *other = phi_calloc2(N, N, sizeof *other);
+    const double *of_fold[] = {other, other, other, other, other};
+    struct phi_columns_memory memory = {y, PHI_DTYPE_F32, N, T};
+    struct phi_columns targets = phi_columns_over(&memory, 50, "targets");
+    static struct kept kept;
+    struct phi_ridge_sink sink = {keep, &kept};
+    struct phi_ridge_report with, without;
+    struct phi_ridge_options options = usual();
+    struct phi_ridge_plan *plan;
+    struct ph_error err = {0};
+
+    (void)state;
+    kept.coef = phi_calloc2(N, T, sizeof *kept.coef);
+    for (size_t i = 0; i < N; i++)
+        other[i * N + i] = 1;
+    assert_ok(phi_ridge_plan_dual(k, of_fold, N, &options, &plan, &err), err);
+    assert_ok(phi_ridge_fit(plan, &targets, &sink, &without, &err), err);
+    phi_ridge_plan_destroy(&plan);
+    assert_ok(phi_ridge_plan_dual(k, NULL, N, &options, &plan, &err), err);
+    assert_ok(phi_ridge_fit(plan, &targets, &sink, &with, &err), err);
+    phi_ridge_plan_destroy(&plan);
+    assert_true(with.mean_cv_r2 > 0.15);
+    assert_true(without.mean_cv_r2 < 0.01);
+    phi_free(kept.coef);
+    phi_free(other);
+}
+
+static enum ph_status try_fit(const struct phi_ridge_options *options, const float *targets,
+                              size_t n_rows, size_t n_targets, struct ph_error *err)
+{
+    struct phi_columns_memory memory = {targets, PHI_DTYPE_F32, n_rows, n_targets};
+    struct phi_columns columns = phi_columns_over(&memory, n_targets, "targets");
+    static struct kept kept;
+    struct phi_ridge_sink sink = {keep, &kept};
+    struct phi_ridge_report report;
+    struct phi_ridge_plan *plan;
+    enum ph_status status;
+
+    kept.coef = phi_calloc2(N, T, sizeof *kept.coef);
+    assert_ok(phi_ridge_plan_dual(k, NULL, N, options, &plan, err), *err);
+    status = phi_ridge_fit(plan, &columns, &sink, &report, err);
+    phi_ridge_plan_destroy(&plan);
+    phi_free(kept.coef);
+    if (!status && n_targets == 2)
+        assert_int_equal(report.n_constant, 1);
+    return status;
+}
+
+static void bad_targets_are_named(void **state)
+{
+    float two[N * 2];
+    struct phi_ridge_options options = usual();
+    struct ph_error err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < N; i++) {
+        two[2 * i] = x[i * M];
+        two[2 * i + 1] = 7;
+    }
+    assert_int_equal(try_fit(&options, two, N, 2, &err), PH_E_INVAL);
+    assert_non_null(strstr(err.text, "target 1 is constant"));
+    options.allow_constant = true;
+    assert_ok(try_fit(&options, two, N, 2, &err), err);
+    two[2 * 9 + 1] = NAN;
+    assert_int_equal(try_fit(&options, two, N, 2, &err), PH_E_INVAL);
+    assert_non_null(strstr(err.text, "row 9, column 1"));
+    assert_int_equal(try_fit(&options, two, N - 1, 2, &err), PH_E_SHAPE);
+}
+
+static void bad_options_are_named(void **state)
+{
+    const double wrong[] = {1, 1};
+    struct phi_ridge_options options = usual();
+    struct phi_ridge_plan *plan = NULL;
+    struct ph_error err = {0};
+
+    (void)state;
+    options.folds = NULL;
+    assert_int_equal(phi_ridge_plan_dual(k, NULL, N, &options, &plan, &err), PH_E_INVAL);
+    assert_non_null(strstr(err.text, "folds"));
+    options.lambdas = wrong;
+    options.n_lambdas = 2;
+    options.folds = &folds;
+    assert_int_equal(phi_ridge_plan_dual(k, NULL, N, &options, &plan, &err), PH_E_INVAL);
+    options = usual();
+    assert_int_equal(phi_ridge_plan_dual(k, NULL, N - 1, &options, &plan, &err), PH_E_SHAPE);
+    assert_null(plan);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(float32_agrees),
+        cmocka_unit_test(blocks_and_threads_change_no_bit),
+        cmocka_unit_test(penalties_follow_the_noise),
+        cmocka_unit_test(folds_may_bring_their_gram),
+        cmocka_unit_test(bad_targets_are_named),
+        cmocka_unit_test(bad_options_are_named),
+    };
+    return cmocka_run_group_tests_name("decode/ridge_fit", tests, make_data, free_data);
+}
