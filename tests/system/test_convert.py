@@ -1,0 +1,140 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""phos convert and inspect on files that h5py and NumPy write in the layouts of released weights: every
+number must arrive at its place, and what is missing, misshapen or not a weight must be named."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import h5py
+import numpy as np
+
+PHOS = sys.argv.pop(1)
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import tensors  # noqa: E402
+
+STACK = (3, 4, 5)
+
+
+def phos(*args):
+    return subprocess.run([PHOS, *args], capture_output=True, text=True, timeout=60)
+
+
+def keras_file(path, stack=STACK, seed=1, leave_out=None):
+    """PredNet's Keras layout: kernels (3, 3, in, out) under prednet_1/prednet_1/layer_{c}_{l}."""
+    rng = np.random.default_rng(seed)
+    arrays = {}
+    for l, c in enumerate(stack):
+        above = stack[l + 1] if l + 1 < len(stack) else 0
+        shapes = {"ahat": (c, c)}
+        shapes.update({gate: (3 * c + above, c) for gate in "ifco"})
+        if above:
+            shapes["a"] = (2 * c, above)
+        for part, (n_in, n_out) in shapes.items():
+            arrays[f"layer_{part}_{l}/kernel:0"] = rng.normal(size=(3, 3, n_in, n_out)).astype("f4")
+            arrays[f"layer_{part}_{l}/bias:0"] = rng.normal(size=n_out).astype("f4")
+    with h5py.File(path, "w") as f:
+        f.attrs["layer_names"] = [b"prednet_1", b"time_distributed_1", b"dense_2"]
+        for name, array in arrays.items():
+            if name != leave_out:
+                f["prednet_1/prednet_1/" + name] = array
+        f["time_distributed_1/time_distributed_1/kernel:0"] = np.ones((4, 1), "f4")
+        f["dense_2/dense_2/kernel:0"] = np.ones((10, 1), "f4")
+    return arrays
+
+
+class Convert(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def check_prednet(self, flip):
+        source = keras_file(self.path("k.hdf5"))
+        args = ["convert", self.path("k.hdf5"), "--as", "prednet", "--out", self.path("o.safetensors")]
+        run = phos(*args, *(["--flip"] if flip else []))
+        self.assertEqual(run.returncode, 0, run.stderr)
+        got, metadata = tensors.read(self.path("o.safetensors"))
+        self.assertEqual(metadata["phosphene.kind"], "prednet")
+        self.assertEqual(metadata["prednet.stack"], "3,4,5")
+        self.assertEqual(len(got), len(source))
+        for name, array in source.items():
+            part, l = name.split("/")[0].split("_")[1:]
+            if name.endswith("bias:0"):
+                np.testing.assert_array_equal(got[f"prednet.{part}.{l}.bias"], array)
+                continue
+            expected = array.transpose(3, 2, 0, 1)
+            if flip:
+                expected = expected[:, :, ::-1, ::-1]
+            np.testing.assert_array_equal(got[f"prednet.{part}.{l}.weight"], expected)
+
+    def test_keras_layout(self):
+        self.check_prednet(False)
+
+    def test_theano_flavour_is_rotated(self):
+        self.check_prednet(True)
+
+    def test_a_missing_array_is_named(self):
+        keras_file(self.path("k.hdf5"), leave_out="layer_f_1/kernel:0")
+        run = phos("convert", self.path("k.hdf5"), "--as", "prednet", "--out", self.path("o.safetensors"))
+        self.assertEqual(run.returncode, 65)
+        self.assertIn("layer_f_1/kernel:0", run.stderr)
+        self.assertFalse(os.path.exists(self.path("o.safetensors")))
+
+    def test_another_shape_is_named(self):
+        keras_file(self.path("k.hdf5"))
+        with h5py.File(self.path("k.hdf5"), "a") as f:
+            del f["prednet_1/prednet_1/layer_o_0/kernel:0"]
+            f["prednet_1/prednet_1/layer_o_0/kernel:0"] = np.zeros((3, 3, 12, 3), "f4")
+        run = phos("convert", self.path("k.hdf5"), "--as", "prednet", "--out", self.path("o.safetensors"))
+        self.assertEqual(run.returncode, 65)
+        self.assertIn("3 x 3 x 12 x 3, expected 3 x 3 x 13 x 3", run.stderr)
+
+    def test_not_a_prednet(self):
+        np.savez(self.path("a.npz"), w=np.zeros((2, 2), "f4"))
+        run = phos("convert", self.path("a.npz"), "--as", "prednet", "--out", self.path("o.safetensors"))
+        self.assertEqual(run.returncode, 65)
+        self.assertIn("layer_ahat_0/kernel:0", run.stderr)
+
+    def test_arrays_as_they_are(self):
+        w = np.arange(6, dtype="f8").reshape(2, 3) / 8
+        np.savez(self.path("a.npz"), w=w, k=np.arange(3, dtype="i8"))
+        run = phos("convert", self.path("a.npz"), "--out", self.path("o.safetensors"), "--json")
+        self.assertEqual(run.returncode, 65)  # int64 does not go into float32 silently
+        self.assertIn("'k'", run.stderr)
+        np.savez(self.path("a.npz"), w=w)
+        run = phos("convert", self.path("a.npz"), "--out", self.path("o.safetensors"), "--json")
+        self.assertEqual(json.loads(run.stdout)["values"], 6)
+        np.testing.assert_array_equal(tensors.read(self.path("o.safetensors"))[0]["w"], w)
+
+    def test_usage(self):
+        self.assertEqual(phos("convert").returncode, 2)
+        self.assertEqual(phos("convert", "x.npz", "--out", "y", "--as", "nothing").returncode, 2)
+        self.assertEqual(phos("convert", self.path("none.npz"), "--out", "y").returncode, 66)
+        open(self.path("w.pt"), "w").write("x")
+        run = phos("convert", self.path("w.pt"), "--out", "y")
+        self.assertEqual(run.returncode, 65)
+        self.assertIn("can run code", run.stderr)
+
+    def test_inspect(self):
+        tensors.write(self.path("m.safetensors"),
+                      {"w": np.array([1, 2, np.nan, 4], "f4"), "b": np.zeros((2, 1), "f8")},
+                      {"phosphene.kind": "test"})
+        run = phos("inspect", self.path("m.safetensors"), "--json", "--values")
+        answer = json.loads(run.stdout)
+        self.assertEqual(answer["metadata"]["phosphene.kind"], "test")
+        w = [t for t in answer["tensors"] if t["name"] == "w"][0]
+        self.assertEqual((w["shape"], w["not_finite"]), ([4], 1))
+        self.assertAlmostEqual(w["mean"], 7 / 3)
+        self.assertAlmostEqual(w["sd"], np.std([1, 2, 4], ddof=1))
+        text = phos("inspect", self.path("m.safetensors"), "--values").stdout
+        self.assertIn("1 NOT FINITE", text)
+
+
+if __name__ == "__main__":
+    unittest.main()
