@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/simd.h"
+#include "signal/finite.h"
 
 #define B     PHI_IGLM_BLOCK
 #define GROUP 4 /* rotations applied while a voxel's y stays in a register */
@@ -31,6 +32,7 @@ struct vector {
 
 struct phi_iglm {
     struct phi_iglm_config config;
+    size_t n_capacity; /* voxels there is memory for */
     size_t n_blocks;
     size_t n_padded; /* regressors, rounded up to GROUP */
     double *r;       /* [r][r] upper triangle */
@@ -105,6 +107,7 @@ enum ph_status phi_iglm_create(const struct phi_iglm_config *config, struct phi_
     if (!g)
         return phi_error_nomem(reterr, "a linear model", sizeof *g);
     g->config = *config;
+    g->n_capacity = config->n_voxels;
     g->n_blocks = config->n_voxels / B + (config->n_voxels % B != 0);
     g->n_padded = (config->n_regressors + GROUP - 1) / GROUP * GROUP;
     if (!allocate(g)) {
@@ -163,6 +166,16 @@ void phi_iglm_reset(struct phi_iglm *glm)
     }
     glm->n_rows = glm->rank = glm->n_since = 0;
     glm->learn = false;
+}
+
+enum ph_status phi_iglm_resize(struct phi_iglm *glm, size_t n_voxels)
+{
+    if (n_voxels == 0 || n_voxels > glm->n_capacity)
+        return PH_E_SHAPE;
+    glm->config.n_voxels = n_voxels;
+    glm->n_blocks = n_voxels / B + (n_voxels % B != 0);
+    phi_iglm_reset(glm);
+    return PH_OK;
 }
 
 static bool finite_row(const double *x, size_t n)
@@ -410,29 +423,12 @@ void phi_iglm_block(struct phi_iglm *glm, size_t block, const float *y,
         write_scaled(rest, glm->left, block_size(glm, block), maps->residual + block * B);
 }
 
-bool phi_iglm_all_finite(const float *x, size_t n)
-{
-    /* x - x is 0 for a finite x and NaN otherwise; eight sums run side by side */
-    float sum[8] = {0};
-    size_t i = 0;
-    float all = 0;
-
-    for (; i + 8 <= n; i += 8)
-        for (size_t lane = 0; lane < 8; lane++)
-            sum[lane] += x[i + lane] - x[i + lane];
-    for (; i < n; i++)
-        all += x[i] - x[i];
-    for (size_t lane = 0; lane < 8; lane++)
-        all += sum[lane];
-    return all == 0;
-}
-
 enum ph_status phi_iglm_add(struct phi_iglm *glm, const double *x, const float *y,
                             const struct phi_iglm_maps *maps)
 {
     enum ph_status status;
 
-    if (!phi_iglm_all_finite(y, glm->config.n_voxels))
+    if (!phi_all_finite(y, glm->config.n_voxels))
         return PH_E_INVAL;
     status = phi_iglm_begin(glm, x, true);
     for (size_t b = 0; status == PH_OK && b < glm->n_blocks; b++)

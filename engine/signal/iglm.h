@@ -56,6 +56,10 @@ void phi_iglm_destroy(struct phi_iglm **glm);
 /* Back to the state after create; vectors are kept. */
 void phi_iglm_reset(struct phi_iglm *glm);
 
+/* Another number of voxels, at most that of create, for a mask that is known only later; the model
+ * begins anew. PH_E_SHAPE if there is no memory for so many. */
+PH_NODISCARD enum ph_status phi_iglm_resize(struct phi_iglm *glm, size_t n_voxels);
+
 /* Sets vector `k` [n_regressors], a contrast or a row of the design: the maps of the next volume
  * use it. PH_E_INVAL if k is out of range or a weight is not finite. */
 PH_NODISCARD enum ph_status phi_iglm_set_vector(struct phi_iglm *glm, size_t k,
@@ -98,8 +102,5 @@ size_t phi_iglm_dof(const struct phi_iglm *glm);
 
 /* t value of vector `k` (as it was when the last volume began) in one voxel. */
 double phi_iglm_t(const struct phi_iglm *glm, size_t k, size_t voxel);
-
-/* True if x[n] holds only finite numbers. */
-bool phi_iglm_all_finite(const float *x, size_t n);
 
 #endif

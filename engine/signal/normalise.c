@@ -19,6 +19,7 @@ struct phi_normalise {
     double *level; /* [n_voxels] exponential means */
     double *scale; /* [n_voxels] */
     size_t n_level;
+    size_t n_capacity;
 };
 
 static enum ph_status check(const struct phi_normalise_config *c, struct ph_error *reterr)
@@ -47,6 +48,7 @@ enum ph_status phi_normalise_create(const struct phi_normalise_config *config,
     if (!n)
         return phi_error_nomem(reterr, "a normalisation", sizeof *n);
     n->config = *config;
+    n->n_capacity = config->n_voxels;
     n->level = phi_calloc(config->n_voxels, sizeof *n->level);
     n->scale = phi_calloc(config->n_voxels, sizeof *n->scale);
     status = phi_moments_create(config->n_voxels, &n->moments, reterr);
@@ -74,10 +76,19 @@ void phi_normalise_destroy(struct phi_normalise **normalise)
 
 void phi_normalise_reset(struct phi_normalise *normalise)
 {
-    phi_moments_reset(normalise->moments);
+    phi_moments_reset(normalise->moments, normalise->config.n_voxels);
     memset(normalise->level, 0, normalise->config.n_voxels * sizeof *normalise->level);
     memset(normalise->scale, 0, normalise->config.n_voxels * sizeof *normalise->scale);
     normalise->n_level = 0;
+}
+
+enum ph_status phi_normalise_resize(struct phi_normalise *normalise, size_t n_voxels)
+{
+    if (n_voxels == 0 || n_voxels > normalise->n_capacity)
+        return PH_E_SHAPE;
+    normalise->config.n_voxels = n_voxels;
+    phi_normalise_reset(normalise);
+    return PH_OK;
 }
 
 size_t phi_normalise_n(const struct phi_normalise *normalise)

@@ -43,6 +43,10 @@ void phi_normalise_destroy(struct phi_normalise **normalise);
 /* Back to the state after create. */
 void phi_normalise_reset(struct phi_normalise *normalise);
 
+/* Another number of voxels, at most that of create; the baseline begins anew. PH_E_SHAPE if there
+ * is no memory for so many. */
+PH_NODISCARD enum ph_status phi_normalise_resize(struct phi_normalise *normalise, size_t n_voxels);
+
 /* Normalises y[n_voxels], all finite, in place. `learn` false (a censored volume) leaves the
  * baseline alone. Zeros while there is no baseline at all. */
 void phi_normalise_process(struct phi_normalise *normalise, float *y, bool learn);

@@ -24,6 +24,8 @@
 
 struct phi_quality {
     struct phi_quality_config config;
+    size_t n_capacity; /* voxels there is memory for */
+    size_t n_sample_capacity;
     float *before;                     /* [n_voxels] */
     float *ring;                       /* [n_window][n_sample] */
     size_t *voxel;                     /* [n_sample] */
@@ -67,6 +69,14 @@ static void set_defaults(struct phi_quality_config *c)
     c->spike_outlier_fraction = c->spike_outlier_fraction > 0 ? c->spike_outlier_fraction : 0.1;
 }
 
+static void spread_sample(struct phi_quality *q)
+{
+    double step = (double)q->config.n_voxels / (double)q->config.n_sample;
+
+    for (size_t i = 0; i < q->config.n_sample; i++)
+        q->voxel[i] = (size_t)((double)i * step);
+}
+
 enum ph_status phi_quality_create(const struct phi_quality_config *config,
                                   struct phi_quality **ret_quality, struct ph_error *reterr)
 {
@@ -84,8 +94,9 @@ enum ph_status phi_quality_create(const struct phi_quality_config *config,
         return phi_error(reterr, PH_E_NOMEM, "no memory for the quality figures of %zu voxels",
                          config->n_voxels);
     }
-    for (size_t i = 0; i < q->config.n_sample; i++)
-        q->voxel[i] = (size_t)((double)i * (double)config->n_voxels / (double)q->config.n_sample);
+    q->n_capacity = config->n_voxels;
+    q->n_sample_capacity = q->config.n_sample;
+    spread_sample(q);
     phi_quality_reset(q);
     *ret_quality = q;
     return PH_OK;
@@ -118,6 +129,19 @@ void phi_quality_reset(struct phi_quality *quality)
     memset(quality->past, 0, quality->config.n_sample * sizeof *quality->past);
     memset(quality->series, 0, quality->config.n_sample * sizeof *quality->series);
     memset(quality->expected, 0, quality->config.n_sample * sizeof *quality->expected);
+}
+
+enum ph_status phi_quality_resize(struct phi_quality *quality, size_t n_voxels)
+{
+    size_t most = quality->n_sample_capacity;
+
+    if (n_voxels == 0 || n_voxels > quality->n_capacity)
+        return PH_E_SHAPE;
+    quality->config.n_voxels = n_voxels;
+    quality->config.n_sample = n_voxels < most ? n_voxels : most;
+    spread_sample(quality);
+    phi_quality_reset(quality);
+    return PH_OK;
 }
 
 void phi_quality_gap(struct phi_quality *quality)

@@ -51,6 +51,10 @@ void phi_quality_destroy(struct phi_quality **quality);
 /* Back to the state after create. */
 void phi_quality_reset(struct phi_quality *quality);
 
+/* Another number of voxels, at most that of create; all is forgotten. PH_E_SHAPE if there is no
+ * memory for so many. */
+PH_NODISCARD enum ph_status phi_quality_resize(struct phi_quality *quality, size_t n_voxels);
+
 /* Judges volume y[n_voxels], all finite. `learn` false keeps it out of all that is remembered
  * except as the volume before the next. */
 void phi_quality_process(struct phi_quality *quality, const float *y, bool learn,

@@ -8,6 +8,7 @@
 #include "base/simd.h"
 
 struct phi_moments {
+    size_t n_capacity;
     size_t n_voxels;
     size_t n;
     double *mean;
@@ -20,7 +21,7 @@ enum ph_status phi_moments_create(size_t n_voxels, struct phi_moments **ret_mome
     struct phi_moments *m = phi_calloc(1, sizeof *m);
 
     if (m) {
-        m->n_voxels = n_voxels;
+        m->n_capacity = m->n_voxels = n_voxels;
         m->mean = phi_calloc(n_voxels, sizeof *m->mean);
         m->m2 = phi_calloc(n_voxels, sizeof *m->m2);
     }
@@ -42,8 +43,9 @@ void phi_moments_destroy(struct phi_moments **moments)
     *moments = NULL;
 }
 
-void phi_moments_reset(struct phi_moments *moments)
+void phi_moments_reset(struct phi_moments *moments, size_t n_voxels)
 {
+    moments->n_voxels = n_voxels < moments->n_capacity ? n_voxels : moments->n_capacity;
     moments->n = 0;
     memset(moments->mean, 0, moments->n_voxels * sizeof *moments->mean);
     memset(moments->m2, 0, moments->n_voxels * sizeof *moments->m2);

@@ -72,8 +72,8 @@ PH_NODISCARD enum ph_status phi_moments_create(size_t n_voxels, struct phi_momen
 /* Frees; accepts NULL and *moments == NULL, clears *moments. */
 void phi_moments_destroy(struct phi_moments **moments);
 
-/* Forgets all volumes. */
-void phi_moments_reset(struct phi_moments *moments);
+/* Forgets all volumes; those to come have n_voxels voxels, at most as many as at create. */
+void phi_moments_reset(struct phi_moments *moments, size_t n_voxels);
 
 /* Takes volume y[n_voxels], all finite. */
 void phi_moments_add(struct phi_moments *moments, const float *y);

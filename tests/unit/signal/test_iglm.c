@@ -287,6 +287,36 @@ static void reset_is_fresh(void **state)
     phi_iglm_destroy(&glm);
 }
 
+static void resized_equals_made_so(void **state)
+{
+    struct phi_iglm *big = make(700, 3, 0, 0);
+    struct phi_iglm *small = make(300, 3, 0, 0);
+    struct phi_rng rng;
+    float y[700];
+
+    (void)state;
+    phi_rng_init(&rng, 8, 0);
+    assert_int_equal(phi_iglm_resize(big, 701), PH_E_SHAPE);
+    assert_int_equal(phi_iglm_resize(big, 0), PH_E_SHAPE);
+    for (size_t t = 0; t < 12; t++) {
+        double x[3];
+
+        random_row(&rng, t, 3, x);
+        phi_rng_normal_f32(&rng, y, 700);
+        if (t == 2)
+            assert_int_equal(phi_iglm_resize(big, 300), PH_OK);
+        y[300] = t < 2 ? 0 : NAN; /* beyond its voxels: not looked at */
+        assert_int_equal(phi_iglm_add(big, x, y, NULL), PH_OK);
+        if (t >= 2)
+            assert_int_equal(phi_iglm_add(small, x, y, NULL), PH_OK);
+    }
+    assert_int_equal(phi_iglm_n_blocks(big), 2);
+    for (size_t v = 0; v < 300; v++)
+        assert_true(phi_iglm_rss(big, v) == phi_iglm_rss(small, v));
+    phi_iglm_destroy(&big);
+    phi_iglm_destroy(&small);
+}
+
 static void collinear_and_empty_columns(void **state)
 {
     struct phi_iglm *glm = make(1, 5, 3, 0);
@@ -393,6 +423,7 @@ int main(void)
         cmocka_unit_test(censored_volumes_change_nothing_but_are_cleaned),
         cmocka_unit_test(blocks_in_any_order_give_the_same_bits),
         cmocka_unit_test(reset_is_fresh),
+        cmocka_unit_test(resized_equals_made_so),
         cmocka_unit_test(collinear_and_empty_columns),
         cmocka_unit_test(fewer_volumes_than_regressors_and_constant_voxels),
         cmocka_unit_test(bad_input_is_refused),

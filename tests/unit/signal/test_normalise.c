@@ -51,6 +51,15 @@ static void percent_on_a_frozen_baseline(void **state)
     assert_int_equal(phi_normalise_n(n), 10);
     phi_normalise_reset(n);
     assert_false(phi_normalise_frozen(n));
+    assert_int_equal(phi_normalise_resize(n, Q + 1), PH_E_SHAPE);
+    assert_int_equal(phi_normalise_resize(n, 1), PH_OK);
+    y[0] = 40;
+    y[1] = NAN; /* beyond its voxels */
+    phi_normalise_process(n, y, true);
+    y[0] = 60;
+    phi_normalise_process(n, y, true);
+    assert_near(y[0], 20, 1e-5); /* mean 50 */
+    assert_true(isnan(y[1]));
     phi_normalise_destroy(&n);
 }
 

@@ -124,6 +124,32 @@ static void learning_can_be_withheld(void **state)
     phi_quality_destroy(&b);
 }
 
+static void resized_equals_made_so(void **state)
+{
+    const struct phi_quality_config config = {100, 32, 64, 0, 0};
+    struct phi_quality *a = make(32, 64);
+    struct phi_quality *b = NULL;
+    struct phi_quality_figures f, g;
+    struct phi_rng rng;
+    struct ph_error err;
+    float y[Q];
+
+    (void)state;
+    phi_rng_init(&rng, 6, 0);
+    assert_ok(phi_quality_create(&config, &b, &err), err);
+    assert_int_equal(phi_quality_resize(a, Q + 1), PH_E_SHAPE);
+    assert_int_equal(phi_quality_resize(a, 0), PH_E_SHAPE);
+    assert_int_equal(phi_quality_resize(a, 100), PH_OK);
+    for (int t = 0; t < 20; t++) {
+        noise(&rng, 100, 1, y);
+        phi_quality_process(a, y, true, &f);
+        phi_quality_process(b, y, true, &g);
+    }
+    assert_memory_equal(&f, &g, sizeof f);
+    phi_quality_destroy(&a);
+    phi_quality_destroy(&b);
+}
+
 static void dead_voxels_stay_finite(void **state)
 {
     struct phi_quality *q = make(16, 0);
@@ -219,6 +245,7 @@ int main(void)
         cmocka_unit_test(clean_noise),
         cmocka_unit_test(spikes_drift_and_shared_signal),
         cmocka_unit_test(learning_can_be_withheld),
+        cmocka_unit_test(resized_equals_made_so),
         cmocka_unit_test(dead_voxels_stay_finite),
         cmocka_unit_test(sorting),
         cmocka_unit_test(normal_tails),

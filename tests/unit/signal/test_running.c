@@ -61,7 +61,7 @@ static void voxels_equal_scalars(void **state)
             assert_near(phi_moments_mean(moments)[v], w[v].mean, 1e-15);
             assert_near(phi_moments_m2(moments)[v], w[v].m2, 1e-13);
         }
-        phi_moments_reset(moments);
+        phi_moments_reset(moments, Q);
         assert_true(phi_moments_n(moments) == 0 && phi_moments_mean(moments)[3] == 0);
     }
     phi_moments_destroy(&moments);
