@@ -7,7 +7,7 @@
 #ifndef PHI_NN_INIT_H
 #define PHI_NN_INIT_H
 
-#include "nn/params.h"
+#include "nn/weights.h"
 
 enum phi_init {
     PHI_INIT_ZERO,

@@ -16,7 +16,7 @@ struct item {
 
 struct phi_optim {
     struct phi_optim_config config;
-    struct phi_params *slots;
+    struct phi_weights *slots;
     struct item *item;
     size_t n;
     uint64_t n_steps;
@@ -26,7 +26,7 @@ void phi_optim_destroy(struct phi_optim **optim)
 {
     if (!optim || !*optim)
         return;
-    phi_params_destroy(&(*optim)->slots);
+    phi_weights_destroy(&(*optim)->slots);
     phi_free((*optim)->item);
     phi_free(*optim);
     *optim = NULL;
@@ -59,21 +59,21 @@ static enum ph_status add_slot(struct phi_optim *optim, const char *prefix,
 
     if (snprintf(name, sizeof name, "%s%s", prefix, param->name) >= (int)sizeof name)
         return phi_error(reterr, PH_E_INVAL, "the name '%s' is too long to train", param->name);
-    status = phi_params_add(optim->slots, name, param->value.shape, &slot, reterr);
+    status = phi_weights_add(optim->slots, name, param->value.shape, &slot, reterr);
     if (status == PH_OK)
         *ret_slot = slot->value.data;
     return status;
 }
 
-static enum ph_status add_items(struct phi_optim *optim, struct phi_params *params,
+static enum ph_status add_items(struct phi_optim *optim, struct phi_weights *params,
                                 const char *prefix, struct ph_error *reterr)
 {
     enum ph_status status = PH_OK;
 
-    for (size_t i = 0; i < phi_params_count(params) && status == PH_OK; i++) {
+    for (size_t i = 0; i < phi_weights_count(params) && status == PH_OK; i++) {
         struct item *item = &optim->item[optim->n];
 
-        item->param = phi_params_at(params, i);
+        item->param = phi_weights_at(params, i);
         if (item->param->frozen || !phi_str_starts(item->param->name, prefix))
             continue;
         status = add_slot(optim, optim->config.kind == PHI_ADAM ? "m." : "s.", item->param,
@@ -87,7 +87,7 @@ static enum ph_status add_items(struct phi_optim *optim, struct phi_params *para
     return status;
 }
 
-enum ph_status phi_optim_create(struct phi_params *params, const char *prefix,
+enum ph_status phi_optim_create(struct phi_weights *params, const char *prefix,
                                 const struct phi_optim_config *config, struct phi_optim **ret_optim,
                                 struct ph_error *reterr)
 {
@@ -97,14 +97,14 @@ enum ph_status phi_optim_create(struct phi_params *params, const char *prefix,
     if (!optim)
         return phi_error_nomem(reterr, "an optimiser", sizeof *optim);
     optim->config = with_defaults(config);
-    optim->item = phi_calloc(phi_params_count(params), sizeof *optim->item);
+    optim->item = phi_calloc(phi_weights_count(params), sizeof *optim->item);
     status = is_sensible(&optim->config)
                  ? PH_OK
                  : phi_error(reterr, PH_E_INVAL,
                              "the optimiser's numbers are out of range (rate above 0, momentum, "
                              "decay and betas in [0, 1))");
-    if (status == PH_OK && (!optim->item || phi_params_create(&optim->slots) != PH_OK))
-        status = phi_error_nomem(reterr, "an optimiser", phi_params_count(params));
+    if (status == PH_OK && (!optim->item || phi_weights_create(&optim->slots) != PH_OK))
+        status = phi_error_nomem(reterr, "an optimiser", phi_weights_count(params));
     if (status == PH_OK)
         status = add_items(optim, params, prefix, reterr);
     if (status != PH_OK)
@@ -179,7 +179,7 @@ void phi_optim_step(struct phi_optim *optim, float factor)
     }
 }
 
-struct phi_params *phi_optim_slots(struct phi_optim *optim)
+struct phi_weights *phi_optim_slots(struct phi_optim *optim)
 {
     return optim->slots;
 }
@@ -194,12 +194,12 @@ void phi_optim_set_steps(struct phi_optim *optim, uint64_t n_steps)
     optim->n_steps = n_steps;
 }
 
-double phi_optim_grad_norm(const struct phi_params *params, const char *prefix)
+double phi_optim_grad_norm(const struct phi_weights *params, const char *prefix)
 {
     double sum = 0;
 
-    for (size_t i = 0; i < phi_params_count(params); i++) {
-        const struct phi_param *param = phi_params_at(params, i);
+    for (size_t i = 0; i < phi_weights_count(params); i++) {
+        const struct phi_param *param = phi_weights_at(params, i);
         size_t n = phi_shape_count(&param->value.shape);
 
         if (!param->grad || !phi_str_starts(param->name, prefix))
@@ -210,14 +210,14 @@ double phi_optim_grad_norm(const struct phi_params *params, const char *prefix)
     return sqrt(sum);
 }
 
-double phi_optim_clip(struct phi_params *params, const char *prefix, double max_norm)
+double phi_optim_clip(struct phi_weights *params, const char *prefix, double max_norm)
 {
     double norm = phi_optim_grad_norm(params, prefix);
 
     if (!(norm > max_norm))
         return norm;
-    for (size_t i = 0; i < phi_params_count(params); i++) {
-        struct phi_param *param = phi_params_at(params, i);
+    for (size_t i = 0; i < phi_weights_count(params); i++) {
+        struct phi_param *param = phi_weights_at(params, i);
         size_t n = phi_shape_count(&param->value.shape);
 
         for (size_t k = 0; k < n && param->grad && phi_str_starts(param->name, prefix); k++)
@@ -251,11 +251,11 @@ float phi_schedule_at(const struct phi_schedule *schedule, uint64_t step)
     return (float)warm;
 }
 
-void phi_ema_update(struct phi_params *average, const struct phi_params *params, float decay)
+void phi_ema_update(struct phi_weights *average, const struct phi_weights *params, float decay)
 {
-    for (size_t i = 0; i < phi_params_count(average); i++) {
-        struct phi_param *to = phi_params_at(average, i);
-        const struct phi_param *from = phi_params_find(params, to->name);
+    for (size_t i = 0; i < phi_weights_count(average); i++) {
+        struct phi_param *to = phi_weights_at(average, i);
+        const struct phi_param *from = phi_weights_find(params, to->name);
         size_t n = phi_shape_count(&to->value.shape);
 
         if (!from || !phi_shape_equal(&from->value.shape, &to->value.shape))

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#include "nn/params.h"
+#include "nn/weights.h"
 
 enum phi_optim_kind {
     PHI_SGD,     /* v = momentum v + g; p -= lr v, or lr (g + momentum v) with nesterov */
@@ -37,7 +37,7 @@ struct phi_optim;
 
 /* An optimiser of all unfrozen parameters whose name begins with `prefix`; `params` outlives it.
  * Errors: _INVAL (numbers out of range, nothing to train), _NOMEM. */
-PH_NODISCARD enum ph_status phi_optim_create(struct phi_params *params, const char *prefix,
+PH_NODISCARD enum ph_status phi_optim_create(struct phi_weights *params, const char *prefix,
                                              const struct phi_optim_config *config,
                                              struct phi_optim **ret_optim, struct ph_error *reterr);
 
@@ -50,16 +50,16 @@ void phi_optim_step(struct phi_optim *optim, float factor);
 
 /* The state: slots (a store owned by the optimiser, to be written out or overwritten by name) and
  * the number of steps made. */
-struct phi_params *phi_optim_slots(struct phi_optim *optim);
+struct phi_weights *phi_optim_slots(struct phi_optim *optim);
 uint64_t phi_optim_steps(const struct phi_optim *optim);
 void phi_optim_set_steps(struct phi_optim *optim, uint64_t n_steps);
 
 /* Euclidean norm of all gradients under `prefix`, summed in double. */
-double phi_optim_grad_norm(const struct phi_params *params, const char *prefix);
+double phi_optim_grad_norm(const struct phi_weights *params, const char *prefix);
 
 /* Scales all gradients under `prefix` so that their norm is at most `max_norm`; returns the norm
  * before. */
-double phi_optim_clip(struct phi_params *params, const char *prefix, double max_norm);
+double phi_optim_clip(struct phi_weights *params, const char *prefix, double max_norm);
 
 enum phi_schedule_kind { PHI_CONSTANT_RATE, PHI_STEP_RATE, PHI_LINEAR_RATE, PHI_COSINE_RATE };
 
@@ -74,6 +74,6 @@ struct phi_schedule {
 float phi_schedule_at(const struct phi_schedule *schedule, uint64_t step);
 
 /* average = decay average + (1 - decay) value, for all parameters that both stores have. */
-void phi_ema_update(struct phi_params *average, const struct phi_params *params, float decay);
+void phi_ema_update(struct phi_weights *average, const struct phi_weights *params, float decay);
 
 #endif

@@ -53,12 +53,12 @@ static bool is_trained(const struct phi_param *param, const struct phi_tape_opti
            phi_str_starts(param->name, options->train_prefix);
 }
 
-static enum ph_status bind_param(struct phi_tape *tape, int i, struct phi_params *params,
+static enum ph_status bind_param(struct phi_tape *tape, int i, struct phi_weights *params,
                                  const struct phi_tape_options *options, struct ph_error *reterr)
 {
     const struct phi_node *node = phi_graph_node(tape->graph, i);
     struct phi_param *param = NULL;
-    enum ph_status status = phi_params_get(params, node->name, node->shape, &param, reterr);
+    enum ph_status status = phi_weights_get(params, node->name, node->shape, &param, reterr);
 
     if (status != PH_OK)
         return status;
@@ -134,7 +134,7 @@ static enum ph_status prepare_node(struct phi_tape *tape, int i, struct ph_error
                : phi_error(reterr, status, "layer %d (%s) cannot be prepared", i, kind->name);
 }
 
-static enum ph_status build(struct phi_tape *tape, struct phi_params *params,
+static enum ph_status build(struct phi_tape *tape, struct phi_weights *params,
                             const struct phi_tape_options *options, struct ph_error *reterr)
 {
     size_t n = (size_t)tape->n;
@@ -158,7 +158,7 @@ static enum ph_status build(struct phi_tape *tape, struct phi_params *params,
     return status;
 }
 
-enum ph_status phi_tape_create(const struct phi_graph *graph, struct phi_params *params,
+enum ph_status phi_tape_create(const struct phi_graph *graph, struct phi_weights *params,
                                const struct phi_tape_options *options, struct phi_tape **ret_tape,
                                struct ph_error *reterr)
 {

@@ -15,7 +15,7 @@
 
 #include "base/rng.h"
 #include "nn/graph.h"
-#include "nn/params.h"
+#include "nn/weights.h"
 
 struct phi_tape;
 
@@ -29,7 +29,7 @@ struct phi_tape_options {
  * differentiated. Errors: a builder's error, a parameter that is missing or of another shape,
  * _NOMEM. `options` may be NULL (no gradients). */
 PH_NODISCARD enum ph_status phi_tape_create(const struct phi_graph *graph,
-                                            struct phi_params *params,
+                                            struct phi_weights *params,
                                             const struct phi_tape_options *options,
                                             struct phi_tape **ret_tape, struct ph_error *reterr);
 
@@ -48,7 +48,7 @@ const float *phi_tape_grad(const struct phi_tape *tape, int node);
 /* Computes all nodes. `train` uses batch statistics (and updates the running ones) and dropout. */
 PH_NODISCARD enum ph_status phi_tape_forward(struct phi_tape *tape, bool train);
 
-/* Forgets seeds and node gradients. Gradients of parameters stay: phi_params_zero_grads. */
+/* Forgets seeds and node gradients. Gradients of parameters stay: phi_weights_zero_grads. */
 void phi_tape_clear(struct phi_tape *tape);
 
 /* Adds the gradient of the objective w.r.t. `node`: grad[count of shape], or all ones for NULL. */

@@ -4,7 +4,7 @@
 #include "golden.h"
 #include "nn/prim.h"
 
-static struct phi_params *params;
+static struct phi_weights *params;
 static struct phi_graph *graph;
 
 static void begin(const char *file)
@@ -17,7 +17,7 @@ static int restart(void **state)
 {
     (void)state;
     phi_graph_destroy(&graph);
-    phi_params_destroy(&params);
+    phi_weights_destroy(&params);
     return 0;
 }
 
@@ -100,7 +100,7 @@ static void rename_statistics(const char *prefix)
         snprintf(from, sizeof from, "%s%s", prefix, names[i][0]);
         snprintf(to, sizeof to, "%s%s", prefix, names[i][1]);
         value = golden_tensor(params, from);
-        assert_ok(phi_params_put(params, to, value->shape, value->data, &err), err);
+        assert_ok(phi_weights_put(params, to, value->shape, value->data, &err), err);
     }
 }
 
@@ -117,7 +117,7 @@ static void norm_case(const char *prefix, bool train)
     snprintf(name, sizeof name, "%sgrad_out", prefix);
     grad = golden_tensor(params, name);
     snprintf(name, sizeof name, "%sgrad_out", head);
-    assert_ok(phi_params_put(params, name, grad->shape, grad->data, &err), err);
+    assert_ok(phi_weights_put(params, name, grad->shape, grad->data, &err), err);
     y = phi_graph_batch_norm(graph, p(prefix, "x"), prefix, 1e-5f, 0.1f);
     golden_check_node(graph, params, y,
                       &(struct golden_check){.prefix = head, .tolerance = 2e-5, .train = train});
@@ -205,7 +205,7 @@ static void activation_case(const char *name, const char *operand, enum phi_unar
                   golden_tensor(params, fn == PHI_N_UNARY ? "softmax.grad_out" : "grad_out")->data);
     assert_int_equal(phi_tape_backward(tape), PH_OK);
     snprintf(full, sizeof full, "%s.grad.x", name);
-    compare_elements(full, phi_params_find(params, operand)->grad);
+    compare_elements(full, phi_weights_find(params, operand)->grad);
     phi_tape_destroy(&tape);
     restart(NULL);
 }

@@ -22,7 +22,7 @@ static const struct {
     {"adam_b5", {.kind = PHI_ADAM, .lr = 0.05f, .beta1 = 0.5f}, 0},
 };
 
-static int objective(struct phi_graph *graph, const struct phi_params *params)
+static int objective(struct phi_graph *graph, const struct phi_weights *params)
 {
     int p = phi_graph_param(graph, "p", PHI_SHAPE(6));
     int row = phi_graph_reshape(graph, p, PHI_SHAPE(1, 6));
@@ -39,7 +39,7 @@ static int objective(struct phi_graph *graph, const struct phi_params *params)
                          phi_graph_sum_all(graph, bend));
 }
 
-static void follow(struct phi_params *params, size_t i, bool interrupted)
+static void follow(struct phi_weights *params, size_t i, bool interrupted)
 {
     struct phi_tape_options options = {.train_prefix = "p"};
     struct phi_graph *graph = NULL;
@@ -52,14 +52,14 @@ static void follow(struct phi_params *params, size_t i, bool interrupted)
     int f;
 
     assert_int_equal(phi_graph_create(&graph), PH_OK);
-    p = phi_params_find(params, "p");
+    p = phi_weights_find(params, "p");
     memcpy(p->value.data, golden_tensor(params, "p0")->data, 6 * sizeof(float));
     f = objective(graph, params);
     assert_ok(phi_tape_create(graph, params, &options, &tape, &err), err);
     assert_ok(phi_optim_create(params, "p", &cases[i].config, &optim, &err), err);
     for (size_t t = 0; t < 6; t++) {
         memcpy(path + 6 * t, p->value.data, 6 * sizeof(float));
-        phi_params_zero_grads(params, "");
+        phi_weights_zero_grads(params, "");
         assert_int_equal(phi_tape_forward(tape, true), PH_OK);
         assert_int_equal(phi_tape_backward_from(tape, f), PH_OK);
         if (cases[i].clip > 0)
@@ -69,7 +69,7 @@ static void follow(struct phi_params *params, size_t i, bool interrupted)
             struct phi_optim *next = NULL;
 
             assert_ok(phi_optim_create(params, "p", &cases[i].config, &next, &err), err);
-            assert_ok(phi_params_copy(phi_optim_slots(next), phi_optim_slots(optim), &err), err);
+            assert_ok(phi_weights_copy(phi_optim_slots(next), phi_optim_slots(optim), &err), err);
             phi_optim_set_steps(next, phi_optim_steps(optim));
             phi_optim_destroy(&optim);
             optim = next;
@@ -84,19 +84,19 @@ static void follow(struct phi_params *params, size_t i, bool interrupted)
 
 static void trajectories(void **state)
 {
-    struct phi_params *params = NULL;
+    struct phi_weights *params = NULL;
     struct ph_error err = {0};
     struct phi_param *p = NULL;
 
     (void)state;
     golden_load(&params, "optimisers");
-    phi_params_freeze(params, "", true);
-    assert_ok(phi_params_add(params, "p", PHI_SHAPE(6), &p, &err), err);
+    phi_weights_freeze(params, "", true);
+    assert_ok(phi_weights_add(params, "p", PHI_SHAPE(6), &p, &err), err);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         follow(params, i, false);
         follow(params, i, true);
     }
-    phi_params_destroy(&params);
+    phi_weights_destroy(&params);
 }
 
 int main(void)

@@ -4,7 +4,7 @@
 #include "golden.h"
 #include "nn/prim.h"
 
-static struct phi_params *params;
+static struct phi_weights *params;
 static struct phi_graph *graph;
 static struct phi_tape *tape;
 
@@ -19,7 +19,7 @@ static int end(void **state)
     (void)state;
     phi_tape_destroy(&tape);
     phi_graph_destroy(&graph);
-    phi_params_destroy(&params);
+    phi_weights_destroy(&params);
     return 0;
 }
 
@@ -155,9 +155,9 @@ static void check_term(const char *name, int node)
     snprintf(full, sizeof full, "term.%s", name);
     compare(full, node, 2e-5);
     snprintf(full, sizeof full, "grad_term.%s", name);
-    phi_params_zero_grads(params, "");
+    phi_weights_zero_grads(params, "");
     assert_int_equal(phi_tape_backward_from(tape, node), PH_OK);
-    golden_compare(params, full, phi_params_find(params, "x")->grad, 2e-5);
+    golden_compare(params, full, phi_weights_find(params, "x")->grad, 2e-5);
 }
 
 static void feature_inversion(void **state)
@@ -184,12 +184,12 @@ static void feature_inversion(void **state)
     check_term("feature", feature);
     check_term("tv", tv);
     check_term("alpha", alpha);
-    x = phi_params_find(params, "x")->value.data;
+    x = phi_weights_find(params, "x")->value.data;
     for (size_t step = 0; step < 3; step++) {
-        const float *grad = phi_params_find(params, "x")->grad;
+        const float *grad = phi_weights_find(params, "x")->grad;
 
         assert_int_equal(phi_tape_forward(tape, false), PH_OK);
-        phi_params_zero_grads(params, "");
+        phi_weights_zero_grads(params, "");
         assert_int_equal(phi_tape_backward_from(tape, energy), PH_OK);
         if (step == 0)
             golden_compare(params, "grad.x", grad, 2e-5);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "nn/params.h"
+#include "nn/weights.h"
 
 #include <math.h>
 #include <string.h>
@@ -8,15 +8,15 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-struct phi_params {
+struct phi_weights {
     struct phi_param **item; /* pointers, so that a parameter never moves */
     size_t n;
     size_t capacity;
 };
 
-enum ph_status phi_params_create(struct phi_params **ret_params)
+enum ph_status phi_weights_create(struct phi_weights **ret_params)
 {
-    struct phi_params *params = phi_calloc(1, sizeof *params);
+    struct phi_weights *params = phi_calloc(1, sizeof *params);
 
     if (!params)
         return PH_E_NOMEM;
@@ -24,7 +24,7 @@ enum ph_status phi_params_create(struct phi_params **ret_params)
     return PH_OK;
 }
 
-void phi_params_destroy(struct phi_params **params)
+void phi_weights_destroy(struct phi_weights **params)
 {
     if (!params || !*params)
         return;
@@ -38,7 +38,7 @@ void phi_params_destroy(struct phi_params **params)
     *params = NULL;
 }
 
-static bool make_room(struct phi_params *params)
+static bool make_room(struct phi_weights *params)
 {
     size_t capacity = params->capacity ? 2 * params->capacity : 32;
     struct phi_param **item;
@@ -56,8 +56,8 @@ static bool make_room(struct phi_params *params)
     return true;
 }
 
-enum ph_status phi_params_add(struct phi_params *params, const char *name, struct phi_shape shape,
-                              struct phi_param **ret_param, struct ph_error *reterr)
+enum ph_status phi_weights_add(struct phi_weights *params, const char *name, struct phi_shape shape,
+                               struct phi_param **ret_param, struct ph_error *reterr)
 {
     struct phi_param *param;
     enum ph_status status;
@@ -65,7 +65,7 @@ enum ph_status phi_params_add(struct phi_params *params, const char *name, struc
     if (name[0] == '\0' || strlen(name) >= PHI_PARAM_NAME)
         return phi_error(reterr, PH_E_INVAL, "parameter name '%.40s...' is empty or too long",
                          name);
-    if (phi_params_find(params, name))
+    if (phi_weights_find(params, name))
         return phi_error(reterr, PH_E_INVAL, "two parameters are called '%s'", name);
     param = phi_calloc(1, sizeof *param);
     if (!param || !make_room(params)) {
@@ -87,18 +87,18 @@ enum ph_status phi_params_add(struct phi_params *params, const char *name, struc
     return PH_OK;
 }
 
-enum ph_status phi_params_put(struct phi_params *params, const char *name, struct phi_shape shape,
-                              const float *data, struct ph_error *reterr)
+enum ph_status phi_weights_put(struct phi_weights *params, const char *name, struct phi_shape shape,
+                               const float *data, struct ph_error *reterr)
 {
     struct phi_param *param = NULL;
-    enum ph_status status = phi_params_add(params, name, shape, &param, reterr);
+    enum ph_status status = phi_weights_add(params, name, shape, &param, reterr);
 
     if (status == PH_OK)
         memcpy(param->value.data, data, phi_shape_count(&shape) * sizeof *data);
     return status;
 }
 
-struct phi_param *phi_params_find(const struct phi_params *params, const char *name)
+struct phi_param *phi_weights_find(const struct phi_weights *params, const char *name)
 {
     for (size_t i = 0; i < params->n; i++) {
         if (strcmp(params->item[i]->name, name) == 0)
@@ -107,7 +107,7 @@ struct phi_param *phi_params_find(const struct phi_params *params, const char *n
     return NULL;
 }
 
-static const char *nearest_name(const struct phi_params *params, const char *name)
+static const char *nearest_name(const struct phi_weights *params, const char *name)
 {
     const char *best = "none";
     size_t distance = 8; /* farther names are no help */
@@ -123,11 +123,11 @@ static const char *nearest_name(const struct phi_params *params, const char *nam
     return best;
 }
 
-enum ph_status phi_params_get(const struct phi_params *params, const char *name,
-                              struct phi_shape shape, struct phi_param **ret_param,
-                              struct ph_error *reterr)
+enum ph_status phi_weights_get(const struct phi_weights *params, const char *name,
+                               struct phi_shape shape, struct phi_param **ret_param,
+                               struct ph_error *reterr)
 {
-    struct phi_param *param = phi_params_find(params, name);
+    struct phi_param *param = phi_weights_find(params, name);
     char have[PHI_SHAPE_TEXT], want[PHI_SHAPE_TEXT];
 
     if (!param)
@@ -140,17 +140,17 @@ enum ph_status phi_params_get(const struct phi_params *params, const char *name,
     return PH_OK;
 }
 
-size_t phi_params_count(const struct phi_params *params)
+size_t phi_weights_count(const struct phi_weights *params)
 {
     return params->n;
 }
 
-struct phi_param *phi_params_at(const struct phi_params *params, size_t i)
+struct phi_param *phi_weights_at(const struct phi_weights *params, size_t i)
 {
     return params->item[i];
 }
 
-size_t phi_params_elements(const struct phi_params *params, const char *prefix)
+size_t phi_weights_elements(const struct phi_weights *params, const char *prefix)
 {
     size_t n = 0;
 
@@ -161,7 +161,7 @@ size_t phi_params_elements(const struct phi_params *params, const char *prefix)
     return n;
 }
 
-void phi_params_freeze(struct phi_params *params, const char *prefix, bool frozen)
+void phi_weights_freeze(struct phi_weights *params, const char *prefix, bool frozen)
 {
     for (size_t i = 0; i < params->n; i++) {
         if (phi_str_starts(params->item[i]->name, prefix))
@@ -176,7 +176,7 @@ enum ph_status phi_param_want_grad(struct phi_param *param)
     return param->grad ? PH_OK : PH_E_NOMEM;
 }
 
-void phi_params_zero_grads(struct phi_params *params, const char *prefix)
+void phi_weights_zero_grads(struct phi_weights *params, const char *prefix)
 {
     for (size_t i = 0; i < params->n; i++) {
         struct phi_param *param = params->item[i];
@@ -186,11 +186,11 @@ void phi_params_zero_grads(struct phi_params *params, const char *prefix)
     }
 }
 
-enum ph_status phi_params_copy(struct phi_params *to, const struct phi_params *from,
-                               struct ph_error *reterr)
+enum ph_status phi_weights_copy(struct phi_weights *to, const struct phi_weights *from,
+                                struct ph_error *reterr)
 {
     for (size_t i = 0; i < from->n; i++) {
-        struct phi_param *param = phi_params_find(to, from->item[i]->name);
+        struct phi_param *param = phi_weights_find(to, from->item[i]->name);
 
         if (param && phi_tensor_copy(&param->value, &from->item[i]->value) != PH_OK)
             return phi_error(reterr, PH_E_SHAPE, "'%s' has another shape in the copy", param->name);
@@ -198,7 +198,7 @@ enum ph_status phi_params_copy(struct phi_params *to, const struct phi_params *f
     return PH_OK;
 }
 
-enum ph_status phi_params_check_finite(const struct phi_params *params, struct ph_error *reterr)
+enum ph_status phi_weights_check_finite(const struct phi_weights *params, struct ph_error *reterr)
 {
     for (size_t i = 0; i < params->n; i++) {
         const struct phi_tensor *value = &params->item[i]->value;
