@@ -189,7 +189,7 @@ static void draw_forehead_lines(const struct phi_face_canvas *canvas)
 void phi_face_draw_cheeks(const struct phi_face_canvas *canvas)
 {
     const struct phi_face_shape *s = canvas->shape;
-    double blush = 0.10 + 0.30 * phi_face_step(-0.6, 1, s->f[PHI_FACE_BLUSH]);
+    double blush = 0.06 + 0.46 * phi_face_step(-0.6, 1, s->f[PHI_FACE_BLUSH]);
     struct phi_face_rgb red = phi_face_mix(s->skin, (struct phi_face_rgb){0.85, 0.22, 0.24}, 0.62);
 
     for (int side = -1; side <= 1; side += 2) {

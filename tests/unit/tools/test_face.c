@@ -85,7 +85,7 @@ static void every_factor_changes_the_picture(void **state)
         factors[i] = 1;
         paint(factors, high);
         factors[i] = 0;
-        if (distance(low, high) < 0.5 && largest_difference(low, high) < 20)
+        if (distance(low, high) < 0.5 && largest_difference(low, high) < 15)
             fail_msg("%s changes the picture by only %.3f grey levels, %d at most", name,
                      distance(low, high), largest_difference(low, high));
         assert_int_equal(phi_face_factor_find(name), i);
