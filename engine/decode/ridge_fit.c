@@ -215,6 +215,8 @@ static enum ph_status fit_slice(void *ctx, size_t task, size_t worker, struct ph
     if (job->choose_only)
         return PH_OK;
     choose(job, from, n);
+    if (plan->errors_only)
+        return PH_OK;
     if (plan->dtype == PHI_DTYPE_F64)
         phi_ridge_coefficients_f64(&plan->whole, slice, job->lambda + from, &job->scratch[worker],
                                    coef, job->n);
@@ -269,7 +271,7 @@ static enum ph_status write_block(struct fit_job *job, struct ph_error *reterr)
         .n = job->n,
         .n_out = plan->n_out,
         .dtype = plan->dtype,
-        .coef = job->coef,
+        .coef = plan->errors_only ? NULL : job->coef,
         .mean = job->mean,
         .lambda = job->lambda,
         .cv_r2 = job->cv_r2,

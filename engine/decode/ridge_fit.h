@@ -28,6 +28,7 @@ struct phi_ridge_options {
     enum phi_ridge_choice choice;
     bool within_one_sd;  /* the largest penalty whose error is within one sd (over folds) of the
                             least */
+    bool errors_only;    /* choose penalties, but make no coefficients (coef is NULL) */
     bool allow_constant; /* a constant target gets zero coefficients, instead of being refused */
     enum phi_dtype dtype;
     size_t n_threads; /* 0: one a processor */

@@ -153,6 +153,7 @@ static struct phi_ridge_plan *new_plan(const struct phi_ridge_options *o, size_t
     plan->choice = o->choice;
     plan->within_one_sd = o->within_one_sd;
     plan->allow_constant = o->allow_constant;
+    plan->errors_only = o->errors_only;
     plan->dtype = o->dtype;
     if (o->progress)
         plan->progress = *o->progress;

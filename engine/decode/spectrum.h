@@ -24,7 +24,9 @@ struct phi_spectrum {
 };
 
 /* From the Gram matrix k[n][n] of all rows (any common centring): training rows are centred by
- * their own mean, test rows by the training mean. Coefficients are dual: n_out = n_train. */
+ * their own mean, test rows by the training mean. Coefficients are dual: n_out = n_train;
+ * directions in which the rows do not differ (eigenvalue below 1e-13 of the largest) get none,
+ * since they act on no column. */
 PH_NODISCARD enum ph_status phi_spectrum_dual(const double *k /* [n][n] */,
                                               const struct phi_fold *fold,
                                               struct phi_spectrum *ret_spectrum,

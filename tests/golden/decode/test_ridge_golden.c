@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Ridge against an independent float64 implementation, within 1e-9: primal, dual and SVD weights,
- * the streamed dual and primal fits, hat matrix, leave-one-out, GCV, blocked cross-validation and
- * fractional ridge. */
+ * the streamed dual and primal fits, hat matrix, leave-one-out, GCV, blocked cross-validation, two
+ * bands and fractional ridge. */
+#include "decode/banded.h"
 #include "decode/columns.h"
 #include "decode/gram.h"
 #include "decode/ridge.h"
@@ -172,6 +173,35 @@ static void blocked_cross_validation(void **state)
     }
 }
 
+/* The stored case gives penalties per band; with an overall penalty of 1 they are shares 1/l. */
+static void two_bands(void **state)
+{
+    const struct fixture *f = *state;
+    const double share[] = {1 / 2.0, 1 / 50.0}, lambda[T] = {1, 1, 1};
+    double k[2][N * N], mean[M], scale[M], yc[N * T], dual[N * T];
+    const double *grams[] = {k[0], k[1]};
+    struct phi_bands bands = {grams, 2, N};
+    struct phi_gram_options gram = {.dtype = PHI_DTYPE_F64, .n_threads = 1};
+    struct ph_error err = {0};
+
+    for (size_t b = 0; b < 2; b++) {
+        struct phi_columns_memory memory = {f->x + 12 * b, PHI_DTYPE_F64, N, M};
+        struct phi_columns x = phi_columns_over(&memory, b ? M - 12 : 12, "voxels");
+
+        assert_ok(phi_gram(&x, &gram, k[b], mean, scale, &err), err);
+    }
+    for (size_t t = 0; t < T; t++) {
+        double m = 0;
+
+        for (size_t i = 0; i < N; i++)
+            m += f->y[i * T + t] / N;
+        for (size_t i = 0; i < N; i++)
+            yc[i * T + t] = f->y[i * T + t] - m;
+    }
+    assert_ok(phi_banded_solve(&bands, share, lambda, yc, T, dual, &err), err);
+    compare(dual, f->root, "banded.dual", N * T);
+}
+
 static void fractional_ridge(void **state)
 {
     static const char *const names[] = {"0.3", "0.7"};
@@ -206,6 +236,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(path_statistics),
         cmocka_unit_test(streamed_fit_with_one_penalty),
         cmocka_unit_test(blocked_cross_validation),
+        cmocka_unit_test(two_bands),
         cmocka_unit_test(fractional_ridge),
     };
 
