@@ -6,11 +6,11 @@
 #include "decode/banded.h"
 #include "test.h"
 
-enum { N = 60, M = 80, T = 6 };
+enum { N = 120, M = 130, T = 6 };
 
 static float bands[2][N * M];
 static float y[N * T];
-static double k[2][N * N];
+static double k[2][(size_t)N * N];
 
 static int make_data(void **state)
 {
