@@ -55,14 +55,6 @@ static double load(const struct phi_columns_block *block, size_t i)
                                          : (double)((const float *)block->values)[i];
 }
 
-static void subtract(const struct phi_columns_block *block, size_t i, double mean)
-{
-    if (block->dtype == PHI_DTYPE_F64)
-        ((double *)block->values)[i] -= mean;
-    else
-        ((float *)block->values)[i] = (float)((double)((float *)block->values)[i] - mean);
-}
-
 /* A sum that is not finite betrays a bad value; only then is it searched for. */
 static enum ph_status name_bad_value(const struct phi_columns *columns, size_t first, size_t n,
                                      const struct phi_columns_block *block, struct ph_error *reterr)
@@ -77,15 +69,51 @@ static enum ph_status name_bad_value(const struct phi_columns *columns, size_t f
                      columns->name, first, first + n - 1);
 }
 
+static void add_rows(const struct phi_columns_block *block, size_t n_rows, size_t n)
+{
+    double *mean = block->mean;
+
+    memset(mean, 0, n * sizeof *mean);
+    for (size_t i = 0; i < n_rows; i++) {
+        const float *row32 = (const float *)block->values + i * n;
+        const double *row64 = (const double *)block->values + i * n;
+
+        if (block->dtype == PHI_DTYPE_F64)
+            for (size_t j = 0; j < n; j++)
+                mean[j] += row64[j];
+        else
+            for (size_t j = 0; j < n; j++)
+                mean[j] += (double)row32[j];
+    }
+}
+
+/* Subtracts the mean in place and adds up the squares of what is stored. */
+static void centre_f32(float *row, const double *mean, double *squares, size_t n)
+{
+    for (size_t j = 0; j < n; j++) {
+        float d = (float)((double)row[j] - mean[j]);
+
+        row[j] = d;
+        squares[j] += (double)d * (double)d;
+    }
+}
+
+static void centre_f64(double *row, const double *mean, double *squares, size_t n)
+{
+    for (size_t j = 0; j < n; j++) {
+        row[j] -= mean[j];
+        squares[j] += row[j] * row[j];
+    }
+}
+
 static void centre(const struct phi_columns_block *block, size_t n_rows, size_t n)
 {
-    for (size_t i = 0; i < n_rows; i++)
-        for (size_t j = 0; j < n; j++)
-            subtract(block, i * n + j, block->mean[j]);
     memset(block->sd, 0, n * sizeof *block->sd);
     for (size_t i = 0; i < n_rows; i++)
-        for (size_t j = 0; j < n; j++)
-            block->sd[j] += load(block, i * n + j) * load(block, i * n + j);
+        if (block->dtype == PHI_DTYPE_F64)
+            centre_f64((double *)block->values + i * n, block->mean, block->sd, n);
+        else
+            centre_f32((float *)block->values + i * n, block->mean, block->sd, n);
     for (size_t j = 0; j < n; j++)
         block->sd[j] = sqrt(block->sd[j] / (double)n_rows);
 }
@@ -99,10 +127,7 @@ enum ph_status phi_columns_read_centred(const struct phi_columns *columns, size_
 
     if (status)
         return status;
-    memset(block->mean, 0, n * sizeof *block->mean);
-    for (size_t i = 0; i < columns->n_rows; i++)
-        for (size_t j = 0; j < n; j++)
-            block->mean[j] += load(block, i * n + j);
+    add_rows(block, columns->n_rows, n);
     for (size_t j = 0; j < n; j++) {
         if (!isfinite(block->mean[j]))
             return name_bad_value(columns, first, n, block, reterr);

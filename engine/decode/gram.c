@@ -121,20 +121,23 @@ static enum ph_status scale_column(struct gram_job *job, size_t column, double s
     return PH_OK;
 }
 
+/* Multiplies the panel's columns by the inverse of their scale, row by row as memory lies. */
 static void apply_scales(const struct gram_job *job, size_t first)
 {
-    float *p32 = job->panel;
-    double *p64 = job->panel;
+    double *factor = job->sd;
 
-    for (size_t j = 0; j < job->width; j++) {
-        double scale = job->scale[first + j], factor = scale > 0 ? 1 / scale : 0;
-        bool unit = !(factor < 1 || factor > 1);
+    for (size_t j = 0; j < job->width; j++)
+        factor[j] = job->scale[first + j] > 0 ? 1 / job->scale[first + j] : 0;
+    for (size_t i = 0; i < job->n; i++) {
+        float *row32 = (float *)job->panel + i * job->width;
+        double *row64 = (double *)job->panel + i * job->width;
 
-        for (size_t i = 0; !unit && i < job->n; i++)
-            if (job->options->dtype == PHI_DTYPE_F64)
-                p64[i * job->width + j] *= factor;
-            else
-                p32[i * job->width + j] *= (float)factor;
+        if (job->options->dtype == PHI_DTYPE_F64)
+            for (size_t j = 0; j < job->width; j++)
+                row64[j] *= factor[j];
+        else
+            for (size_t j = 0; j < job->width; j++)
+                row32[j] = (float)((double)row32[j] * factor[j]);
     }
 }
 

@@ -30,6 +30,13 @@ struct phi_ridge_whole {
     double *e; /* [r] */
 };
 
+/* With one penalty for all targets the coefficients are one product: direct[n_out][n] times the
+ * targets, direct = out diag(1/(e + lambda)) q. `scaled` is scratch of [n_out][r]. */
+void phi_ridge_direct_f32(const struct phi_ridge_whole *whole, double lambda, void *scaled,
+                          void *direct);
+void phi_ridge_direct_f64(const struct phi_ridge_whole *whole, double lambda, void *scaled,
+                          void *direct);
+
 /* `n` neighbouring targets inside a block of `stride` of them. */
 struct phi_ridge_slice {
     const void *y; /* [rows][stride], centred */
@@ -51,6 +58,12 @@ void phi_ridge_fold_errors_f32(const struct phi_ridge_fold *fold, struct phi_rid
 void phi_ridge_fold_errors_f64(const struct phi_ridge_fold *fold, struct phi_ridge_slice slice,
                                const struct phi_ridge_scratch *scratch, double *sse,
                                size_t stride_sse, double *sst);
+
+/* coef[n_out][stride_coef] = direct y. */
+void phi_ridge_apply_f32(const struct phi_ridge_whole *whole, const void *direct,
+                         struct phi_ridge_slice slice, void *coef, size_t stride_coef);
+void phi_ridge_apply_f64(const struct phi_ridge_whole *whole, const void *direct,
+                         struct phi_ridge_slice slice, void *coef, size_t stride_coef);
 
 /* coef[n_out][stride_coef] for lambda[n]. */
 void phi_ridge_coefficients_f32(const struct phi_ridge_whole *whole, struct phi_ridge_slice slice,

@@ -136,3 +136,23 @@ void NAME(phi_ridge_coefficients)(const struct phi_ridge_whole *whole, struct ph
     GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)whole->n_out, (int)slice.n, (int)whole->r,
          1, whole->out, (int)whole->r, z, (int)slice.n, 0, coef, (int)stride_coef);
 }
+
+void NAME(phi_ridge_direct)(const struct phi_ridge_whole *whole, double lambda, void *scaled,
+                            void *direct)
+{
+    const REAL *out = whole->out;
+    REAL *to = scaled;
+
+    for (size_t i = 0; i < whole->n_out; i++)
+        for (size_t j = 0; j < whole->r; j++)
+            to[i * whole->r + j] = (REAL)((double)out[i * whole->r + j] / (whole->e[j] + lambda));
+    GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)whole->n_out, (int)whole->n, (int)whole->r,
+         1, to, (int)whole->r, whole->q, (int)whole->n, 0, direct, (int)whole->n);
+}
+
+void NAME(phi_ridge_apply)(const struct phi_ridge_whole *whole, const void *direct,
+                           struct phi_ridge_slice slice, void *coef, size_t stride_coef)
+{
+    GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)whole->n_out, (int)slice.n, (int)whole->n,
+         1, direct, (int)whole->n, slice.y, (int)slice.stride, 0, coef, (int)stride_coef);
+}

@@ -22,11 +22,12 @@ struct fit_job {
     void *y;                            /* [plan n][n] centred */
     void *coef;                         /* [n_out][n] */
     double *mean, *sd, *lambda, *cv_r2; /* [n_block] */
-    double *sst;                        /* [n_block] */
-    double *sse;                        /* [n_lambdas][n] summed over folds */
-    double *sse_of_fold;                /* [n_folds][n_lambdas][n], for the rule of one sd */
-    double *left;                       /* [n_lambdas] shared: sums of sse / sst */
-    float *kept_r2;                     /* [n_targets][n_lambdas] shared: from the first pass */
+    void *direct;        /* [n_out][n] where one penalty serves all targets, else NULL */
+    double *sst;         /* [n_block] */
+    double *sse;         /* [n_lambdas][n] summed over folds */
+    double *sse_of_fold; /* [n_folds][n_lambdas][n], for the rule of one sd */
+    double *left;        /* [n_lambdas] shared: sums of sse / sst */
+    float *kept_r2;      /* [n_targets][n_lambdas] shared: from the first pass */
     struct phi_ridge_scratch scratch[PHI_FORK_MAX_THREADS];
 };
 
@@ -92,8 +93,8 @@ static enum ph_status take_memory(struct fit_job *job, struct ph_error *reterr)
 
 static void free_memory(struct fit_job *job)
 {
-    void *blocks[] = {job->y,   job->coef, job->mean, job->sd,          job->lambda, job->cv_r2,
-                      job->sst, job->sse,  job->left, job->sse_of_fold, job->kept_r2};
+    void *blocks[] = {job->y,   job->coef, job->mean, job->sd,          job->lambda,  job->cv_r2,
+                      job->sst, job->sse,  job->left, job->sse_of_fold, job->kept_r2, job->direct};
 
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         phi_free(blocks[i]);
@@ -200,14 +201,31 @@ static void choose(const struct fit_job *job, size_t from, size_t n)
     }
 }
 
+static void make_coefficients(const struct fit_job *job, size_t from, struct phi_ridge_slice slice,
+                              const struct phi_ridge_scratch *scratch)
+{
+    const struct phi_ridge_whole *whole = &job->plan->whole;
+    void *coef = (char *)job->coef + from * phi_dtype_size(job->plan->dtype);
+    bool wide = job->plan->dtype == PHI_DTYPE_F64;
+
+    if (job->direct && wide)
+        phi_ridge_apply_f64(whole, job->direct, slice, coef, job->n);
+    else if (job->direct)
+        phi_ridge_apply_f32(whole, job->direct, slice, coef, job->n);
+    else if (wide)
+        phi_ridge_coefficients_f64(whole, slice, job->lambda + from, scratch, coef, job->n);
+    else
+        phi_ridge_coefficients_f32(whole, slice, job->lambda + from, scratch, coef, job->n);
+}
+
 static enum ph_status fit_slice(void *ctx, size_t task, size_t worker, struct ph_error *reterr)
 {
     const struct fit_job *job = ctx;
     const struct phi_ridge_plan *plan = job->plan;
-    size_t size = phi_dtype_size(plan->dtype), from = task * PHI_RIDGE_SLICE;
+    size_t from = task * PHI_RIDGE_SLICE;
     size_t n = job->n - from < PHI_RIDGE_SLICE ? job->n - from : PHI_RIDGE_SLICE;
-    struct phi_ridge_slice slice = {(const char *)job->y + from * size, job->n, n};
-    void *coef = (char *)job->coef + from * size;
+    struct phi_ridge_slice slice = {(const char *)job->y + from * phi_dtype_size(plan->dtype),
+                                    job->n, n};
 
     (void)reterr;
     if (plan->n_folds && (job->choose_only || plan->choice == PHI_RIDGE_PER_TARGET))
@@ -215,14 +233,8 @@ static enum ph_status fit_slice(void *ctx, size_t task, size_t worker, struct ph
     if (job->choose_only)
         return PH_OK;
     choose(job, from, n);
-    if (plan->errors_only)
-        return PH_OK;
-    if (plan->dtype == PHI_DTYPE_F64)
-        phi_ridge_coefficients_f64(&plan->whole, slice, job->lambda + from, &job->scratch[worker],
-                                   coef, job->n);
-    else
-        phi_ridge_coefficients_f32(&plan->whole, slice, job->lambda + from, &job->scratch[worker],
-                                   coef, job->n);
+    if (!plan->errors_only)
+        make_coefficients(job, from, slice, &job->scratch[worker]);
     return PH_OK;
 }
 
@@ -313,23 +325,52 @@ static enum ph_status pass(struct fit_job *job, const char *stage, struct ph_err
     return status;
 }
 
-static enum ph_status run(struct fit_job *job, struct ph_error *reterr)
+/* One product less a target when all share their penalty. */
+static enum ph_status make_direct(struct fit_job *job, double lambda, struct ph_error *reterr)
+{
+    const struct phi_ridge_whole *whole = &job->plan->whole;
+    size_t size = phi_dtype_size(job->plan->dtype);
+    void *scaled = phi_calloc2(whole->n_out, whole->r, size);
+
+    job->direct = phi_calloc2(whole->n_out, whole->n, size);
+    if (job->direct && scaled && job->plan->dtype == PHI_DTYPE_F64)
+        phi_ridge_direct_f64(whole, lambda, scaled, job->direct);
+    else if (job->direct && scaled)
+        phi_ridge_direct_f32(whole, lambda, scaled, job->direct);
+    phi_free(scaled);
+    if (!job->direct || !scaled)
+        return phi_error_nomem(reterr, "ridge solution", whole->n_out * whole->n * size);
+    return PH_OK;
+}
+
+static enum ph_status choose_shared(struct fit_job *job, struct ph_error *reterr)
 {
     const struct phi_ridge_plan *plan = job->plan;
     enum ph_status status;
 
-    if (plan->choice == PHI_RIDGE_SHARED && plan->n_folds) {
-        job->choose_only = true;
-        status = pass(job, "cross-validation", reterr);
-        if (status)
-            return status;
-        for (size_t l = 1; l < plan->n_lambdas; l++)
-            if (job->left[l] < job->left[job->shared])
-                job->shared = l;
+    job->choose_only = true;
+    status = pass(job, "cross-validation", reterr);
+    job->choose_only = false;
+    for (size_t l = 1; l < plan->n_lambdas; l++)
+        if (job->left[l] < job->left[job->shared])
+            job->shared = l;
+    return status;
+}
+
+static enum ph_status run(struct fit_job *job, struct ph_error *reterr)
+{
+    const struct phi_ridge_plan *plan = job->plan;
+    bool shared = plan->choice == PHI_RIDGE_SHARED || plan->n_lambdas == 1;
+    enum ph_status status = PH_OK;
+
+    if (plan->choice == PHI_RIDGE_SHARED && plan->n_folds)
+        status = choose_shared(job, reterr);
+    if (!status && shared && !plan->errors_only)
+        status = make_direct(job, plan->lambdas[job->shared], reterr);
+    if (!status)
+        status = pass(job, "targets", reterr);
+    if (shared)
         job->report.shared_lambda = plan->lambdas[job->shared];
-        job->choose_only = false;
-    }
-    status = pass(job, "targets", reterr);
     if (job->report.n_targets > job->report.n_constant)
         job->report.mean_cv_r2 /= (double)(job->report.n_targets - job->report.n_constant);
     return status;

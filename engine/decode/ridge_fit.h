@@ -83,7 +83,7 @@ struct phi_ridge_sink {
 struct phi_ridge_report {
     size_t n_targets, n_constant;
     double mean_cv_r2;    /* over targets that vary */
-    double shared_lambda; /* with PHI_RIDGE_SHARED */
+    double shared_lambda; /* with PHI_RIDGE_SHARED or a single penalty */
 };
 
 /* Fits all targets, in order, handing each block to `sink`. Reads the targets once (twice with
