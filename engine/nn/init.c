@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/crc.h"
+#include "base/error.h"
 #include "base/mem.h"
 #include "base/rng.h"
 
@@ -119,4 +120,59 @@ enum ph_status phi_init_param(struct phi_param *param, enum phi_init kind, float
         return fill_orthogonal(param, (double)value, seed);
     }
     return PH_OK;
+}
+
+static enum ph_status add_missing(struct phi_weights *params, const struct phi_node *node,
+                                  struct phi_param **ret_param, struct ph_error *reterr)
+{
+    *ret_param = NULL;
+    if (phi_weights_find(params, node->name))
+        return PH_OK;
+    return phi_weights_add(params, node->name, node->shape, ret_param, reterr);
+}
+
+/* Gain, shift, mean and variance of one batch norm. */
+static enum ph_status init_norm(struct phi_weights *params, const struct phi_graph *graph,
+                                const struct phi_node *norm, uint64_t seed, struct ph_error *reterr)
+{
+    enum ph_status status = PH_OK;
+
+    for (int k = 1; k < 5 && status == PH_OK; k++) {
+        const struct phi_node *node = phi_graph_node(graph, norm->in[k]);
+        struct phi_param *param;
+
+        status = add_missing(params, node, &param, reterr);
+        if (param && k == 1)
+            phi_init_normal_about(param, 1, 0.02f, seed);
+        if (param && k == 4)
+            status = phi_init_param(param, PHI_INIT_CONSTANT, 1, seed);
+        if (k >= 3)
+            phi_weights_freeze(params, node->name, true);
+    }
+    return status;
+}
+
+enum ph_status phi_init_graph(struct phi_weights *params, const struct phi_graph *graph,
+                              enum phi_init rule, float value, uint64_t seed,
+                              struct ph_error *reterr)
+{
+    enum ph_status status = phi_graph_check(graph, reterr);
+
+    for (int i = 0; i < phi_graph_count(graph) && status == PH_OK; i++) {
+        const struct phi_node *node = phi_graph_node(graph, i);
+
+        if (node->op == PHI_OP_BATCH_NORM)
+            status = init_norm(params, graph, node, seed, reterr);
+    }
+    for (int i = 0; i < phi_graph_count(graph) && status == PH_OK; i++) {
+        const struct phi_node *node = phi_graph_node(graph, i);
+        struct phi_param *param;
+
+        if (node->op != PHI_OP_PARAM)
+            continue;
+        status = add_missing(params, node, &param, reterr);
+        if (status == PH_OK && param && node->shape.n_dims > 1)
+            status = phi_init_param(param, rule, value, seed);
+    }
+    return status == PH_E_NOMEM ? phi_error_nomem(reterr, "initial values", 1) : status;
 }

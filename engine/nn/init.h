@@ -7,6 +7,7 @@
 #ifndef PHI_NN_INIT_H
 #define PHI_NN_INIT_H
 
+#include "nn/graph.h"
 #include "nn/weights.h"
 
 enum phi_init {
@@ -26,5 +27,13 @@ PH_NODISCARD enum ph_status phi_init_param(struct phi_param *param, enum phi_ini
 
 /* N(mean, sd^2), as for gains of batch norm. */
 void phi_init_normal_about(struct phi_param *param, float mean, float sd, uint64_t seed);
+
+/* Adds every parameter of `graph` that `params` lacks, so that a network can be trained from
+ * nothing: weights (two or more axes) by `rule` with `value`, vectors 0, batch norm gains N(1,
+ * 0.02^2), its shifts and running means 0, variances 1. Running statistics are frozen, also those
+ * that were there. Errors: a builder's, _NOMEM. */
+PH_NODISCARD enum ph_status phi_init_graph(struct phi_weights *params,
+                                           const struct phi_graph *graph, enum phi_init rule,
+                                           float value, uint64_t seed, struct ph_error *reterr);
 
 #endif

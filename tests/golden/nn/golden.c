@@ -14,7 +14,7 @@ static void add_tensor(struct phi_weights *params, const struct phi_safetensors 
     struct phi_param *param = NULL;
 
     assert_ok(phi_weights_add(params, tensor->name, phi_shape_of(tensor->n_dims, tensor->shape),
-                             &param, &err),
+                              &param, &err),
               err);
     assert_ok(phi_safetensors_read_f32(file, tensor, tensor->n_values, param->value.data, &err),
               err);

@@ -9,8 +9,8 @@
 #include "nn/layers.h"
 #include "nn/losses.h"
 #include "nn/optim.h"
-#include "nn/weights.h"
 #include "nn/tape.h"
+#include "nn/weights.h"
 #include "test.h"
 
 /* Adds all tensors of tests/golden/nn/NAME.safetensors to `params`, made if *params is NULL. Fails
