@@ -285,12 +285,17 @@ static void solve_vector(const struct phi_iglm *g, struct vector *v)
     }
 }
 
+void phi_iglm_skip(struct phi_iglm *glm)
+{
+    if (glm->n_rows > 0)
+        glm->n_since++;
+}
+
 enum ph_status phi_iglm_begin(struct phi_iglm *glm, const double *x, bool learn)
 {
     if (!finite_row(x, glm->config.n_regressors))
         return PH_E_INVAL;
-    if (glm->n_rows > 0)
-        glm->n_since++;
+    phi_iglm_skip(glm);
     glm->learn = learn;
     if (learn)
         learn_row(glm, x);

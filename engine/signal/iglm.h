@@ -69,6 +69,9 @@ PH_NODISCARD enum ph_status phi_iglm_set_vector(struct phi_iglm *glm, size_t k,
  * censored volume); maps are still made. PH_E_INVAL, nothing changed, if x is not finite. */
 PH_NODISCARD enum ph_status phi_iglm_begin(struct phi_iglm *glm, const double *x, bool learn);
 
+/* A volume is missing altogether: only its place in time counts (for whitening). */
+void phi_iglm_skip(struct phi_iglm *glm);
+
 /* Blocks of a volume: n_voxels / PHI_IGLM_BLOCK, rounded up. */
 size_t phi_iglm_n_blocks(const struct phi_iglm *glm);
 
