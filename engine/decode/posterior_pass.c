@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The visits to the voxels, in chunks that the threads share out. float32 inside a chunk, float64
+ * across chunks; sums over chunks are made in a fixed order, so that the bits do not depend on the
+ * number of threads.
+ */
+#include <cblas.h>
+#include <math.h>
+#include <string.h>
+
+#include "decode/fork.h"
+#include "decode/posterior_private.h"
+
+static size_t chunk_width(size_t n, size_t chunk)
+{
+    return n - chunk * PHI_FIT_CHUNK < PHI_FIT_CHUNK ? n - chunk * PHI_FIT_CHUNK : PHI_FIT_CHUNK;
+}
+
+static size_t n_chunks(size_t n)
+{
+    return (n + PHI_FIT_CHUNK - 1) / PHI_FIT_CHUNK;
+}
+
+static float *worker_scratch(const struct phi_fit *fit, size_t worker, size_t half)
+{
+    return fit->scratch + (2 * worker + half) * fit->n * PHI_FIT_CHUNK;
+}
+
+/* Mean and variance of one chunk of voxels. */
+static enum ph_status describe_task(void *ctx, size_t task, size_t worker, struct ph_error *reterr)
+{
+    struct phi_fit *fit = ctx;
+    size_t first = task * PHI_FIT_CHUNK, end = first + chunk_width(fit->q, task);
+
+    (void)worker;
+    (void)reterr;
+    for (size_t i = 0; i < fit->n; i++)
+        for (size_t v = first; v < end; v++)
+            fit->mean[v] += (double)fit->data->y[i * fit->q + v] / (double)fit->n;
+    for (size_t i = 0; i < fit->n; i++)
+        for (size_t v = first; v < end; v++) {
+            double e = fit->data->y[i * fit->q + v] - fit->mean[v];
+
+            fit->var_y[v] += e * e / (double)fit->n;
+        }
+    return PH_OK;
+}
+
+enum ph_status phi_fit_describe(struct phi_fit *fit)
+{
+    return phi_fork(fit->n_threads, n_chunks(fit->q), describe_task, fit, fit->reterr);
+}
+
+/* Voxels order[first ..] of the data, centred and multiplied by `scale` (NULL: 1), into
+ * out[n][width]. Most chunks are voxels in a row, which the compiler can take many at a time. */
+static void load(const struct phi_fit *fit, size_t first, size_t width, const double *scale,
+                 float *out)
+{
+    const uint32_t *order = fit->order + first;
+    bool in_a_row = order[width - 1] - order[0] == width - 1;
+
+    for (size_t i = 0; i < fit->n; i++) {
+        const float *row = fit->data->y + i * fit->q;
+
+        for (size_t j = 0; in_a_row && j < width; j++)
+            out[i * width + j] = (float)(((double)row[order[0] + j] - fit->mean[order[0] + j]) *
+                                         (scale ? scale[order[0] + j] : 1));
+        for (size_t j = 0; !in_a_row && j < width; j++)
+            out[i * width + j] = (float)(((double)row[order[j]] - fit->mean[order[j]]) *
+                                         (scale ? scale[order[j]] : 1));
+    }
+}
+
+/* Residual moments of one chunk under the current penalty, kept where they are better. */
+static enum ph_status moments_task(void *ctx, size_t task, size_t worker, struct ph_error *reterr)
+{
+    struct phi_fit *fit = ctx;
+    size_t n = fit->n, first = task * PHI_FIT_CHUNK, width = chunk_width(fit->n_used, task);
+    float *y = worker_scratch(fit, worker, 0), *e = worker_scratch(fit, worker, 1);
+
+    (void)reterr;
+    load(fit, first, width, NULL, y);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)width, (int)n, 1, fit->r32,
+                (int)n, y, (int)width, 0, e, (int)width);
+    for (size_t j = 0; j < width; j++) {
+        size_t v = fit->order[first + j];
+        double square = 0, fourth = 0;
+
+        for (size_t i = 0; i < n; i++) {
+            double s = (double)e[i * width + j] * (double)e[i * width + j];
+
+            square += s / (double)n;
+            fourth += s * s / (double)n;
+        }
+        if (fit->ss[v] > 0 && square >= fit->ss[v])
+            continue;
+        fit->ss[v] = square;
+        fit->fourth[v] = fourth;
+        fit->choice[v] = (uint8_t)fit->group->penalty;
+    }
+    return PH_OK;
+}
+
+enum ph_status phi_fit_moments(struct phi_fit *fit, const struct phi_fit_group *group)
+{
+    fit->group = group;
+    return phi_fork(fit->n_threads, n_chunks(fit->n_used), moments_task, fit, fit->reterr);
+}
+
+/* Partial Gram matrix `task` of the group: its chunks task, task + PHI_FIT_SUMS, ... */
+static enum ph_status gram_task(void *ctx, size_t task, size_t worker, struct ph_error *reterr)
+{
+    struct phi_fit *fit = ctx;
+    size_t n = fit->n;
+    float *y = worker_scratch(fit, worker, 0), *part = fit->scratch_gram + worker * n * n;
+    double *sum = fit->gram + task * n * n;
+
+    (void)reterr;
+    memset(sum, 0, n * n * sizeof *sum);
+    for (size_t chunk = task; chunk < n_chunks(fit->group->n); chunk += PHI_FIT_SUMS) {
+        size_t width = chunk_width(fit->group->n, chunk);
+
+        load(fit, fit->group->first + chunk * PHI_FIT_CHUNK, width, fit->inverse, y);
+        cblas_ssyrk(CblasRowMajor, CblasUpper, CblasNoTrans, (int)n, (int)width, 1, y, (int)width,
+                    0, part, (int)n);
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = i; j < n; j++)
+                sum[i * n + j] += part[i * n + j];
+    }
+    return PH_OK;
+}
+
+enum ph_status phi_fit_gram(struct phi_fit *fit, const struct phi_fit_group *group)
+{
+    size_t n = fit->n;
+    enum ph_status status;
+
+    fit->group = group;
+    status = phi_fork(fit->n_threads, PHI_FIT_SUMS, gram_task, fit, fit->reterr);
+    for (size_t s = 1; s < PHI_FIT_SUMS; s++)
+        for (size_t i = 0; i < n * n; i++)
+            fit->gram[i] += fit->gram[s * n * n + i];
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < i; j++)
+            fit->gram[i * n + j] = fit->gram[j * n + i];
+    return status;
+}
+
+/* One chunk of W and c. The last row of the map is mean'M, for the intercept. */
+static enum ph_status weights_task(void *ctx, size_t task, size_t worker, struct ph_error *reterr)
+{
+    struct phi_fit *fit = ctx;
+    size_t n = fit->n, p = fit->p, first = fit->group->first + task * PHI_FIT_CHUNK;
+    size_t width = chunk_width(fit->group->n, task);
+    float *y = worker_scratch(fit, worker, 0), *w = worker_scratch(fit, worker, 1);
+
+    (void)reterr;
+    load(fit, first, width, fit->inverse, y);
+    for (size_t from = 0; from <= p; from += n) { /* n rows fit the scratch */
+        size_t rows = p + 1 - from < n ? p + 1 - from : n;
+
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)width, (int)n, 1,
+                    fit->m32 + from * n, (int)n, y, (int)width, 0, w, (int)width);
+        for (size_t k = 0; k < rows; k++)
+            for (size_t j = 0; j < width; j++) {
+                size_t v = fit->order[first + j];
+                float value = w[k * width + j];
+
+                if (from + k < p)
+                    fit->out->w[(from + k) * fit->q + v] = (float)((double)value * fit->inverse[v]);
+                else
+                    fit->out->c[v] = (float)((fit->mean[v] - (double)value * fit->sd[v]) /
+                                             (1 - fit->options->rho));
+            }
+    }
+    return PH_OK;
+}
+
+enum ph_status phi_fit_weights(struct phi_fit *fit, const struct phi_fit_group *group)
+{
+    fit->group = group;
+    return phi_fork(fit->n_threads, n_chunks(group->n), weights_task, fit, fit->reterr);
+}
