@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+#include "fit/ridge_model.h"
+
+#include <cblas.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "io/safetensors.h"
+
+/* Tensors in the order they are declared; the first is written block by block. */
+enum { COEF, INTERCEPT, LAMBDA, CV_R2, LAGS, MEAN, SCALE, INDEX, TRAIN, N_TENSORS };
+
+struct ridge_model {
+    struct ridge_model_from from;
+    struct phi_safetensors_writer *writer;
+    float *intercept, *lambda, *cv_r2; /* [t] */
+    float *mean, *scale;               /* [q] */
+    float *lag_mean;                   /* [L][q] mean over the rows, of standardised voxels */
+    float *spread;                     /* [n][n_block], grown to the largest block */
+    float *weights;                    /* [n_block][q] */
+    float *coef;                       /* [n_rows][n_block] float32 copy of float64 coefficients */
+    size_t n_block;
+};
+
+static struct phi_safetensors_tensor vector_of(const char *name, const void *data, size_t n)
+{
+    return (struct phi_safetensors_tensor){
+        .name = name, .dtype = PHI_SAFETENSORS_F32, .n_dims = 1, .shape = {n}, .data = data};
+}
+
+static size_t declare(const struct ridge_model *m, struct phi_safetensors_tensor *out)
+{
+    const struct ridge_model_from *f = &m->from;
+    size_t q = f->voxels->q, n = N_TENSORS;
+
+    out[COEF] = (struct phi_safetensors_tensor){.name = f->dual ? "dual" : "weights",
+                                                .dtype = PHI_SAFETENSORS_F32,
+                                                .n_dims = 3,
+                                                .shape = {f->lags->n_lags, f->t, q}};
+    if (f->dual) {
+        out[COEF].n_dims = 2;
+        out[COEF].shape[0] = f->n_rows;
+    }
+    out[INTERCEPT] = vector_of("intercept", NULL, f->t);
+    out[LAMBDA] = vector_of("lambda", NULL, f->t);
+    out[CV_R2] = vector_of("cv_r2", NULL, f->t);
+    out[LAGS] = vector_of("lags", f->lag_volumes, f->lags->n_lags);
+    out[LAGS].dtype = PHI_SAFETENSORS_I32;
+    out[MEAN] = vector_of("voxel_mean", m->mean, q);
+    out[SCALE] = vector_of("voxel_scale", m->scale, q);
+    out[INDEX] = vector_of("voxel_index", f->voxels->index, q);
+    out[INDEX].dtype = PHI_SAFETENSORS_I32;
+    out[TRAIN] = (struct phi_safetensors_tensor){.name = "train",
+                                                 .dtype = PHI_SAFETENSORS_F32,
+                                                 .n_dims = 2,
+                                                 .shape = {f->voxels->n, q},
+                                                 .data = f->voxels->x};
+    if (!f->voxels->index)
+        out[INDEX] = out[--n];
+    if (!f->dual)
+        n--;
+    return n;
+}
+
+/* Grid and affine as text; "none" for a matrix from a file. */
+static void describe_grid(const struct fit_voxels *v, char *out, size_t capacity)
+{
+    struct phi_str text = phi_str_over(out, capacity);
+
+    if (!v->index) {
+        phi_str_addf(&text, "none");
+        return;
+    }
+    phi_str_addf(&text, "%zu %zu %zu", v->grid.n[0], v->grid.n[1], v->grid.n[2]);
+    for (size_t i = 0; i < 12; i++)
+        phi_str_addf(&text, " %.9g", v->grid.affine.m[i / 4][i % 4]);
+}
+
+static enum ph_status start_file(struct ridge_model *m, struct ph_error *reterr)
+{
+    struct phi_safetensors_tensor tensors[N_TENSORS];
+    char grid[512], tr[32];
+    const struct phi_safetensors_pair pairs[] = {{"phosphene.kind", "ridge"},
+                                                 {"phosphene.version", "1"},
+                                                 {"phosphene.grid", grid},
+                                                 {"phosphene.tr_s", tr},
+                                                 {"phosphene.how", m->from.how}};
+    struct phi_safetensors_content content = {tensors, declare(m, tensors), pairs,
+                                              sizeof pairs / sizeof *pairs};
+
+    describe_grid(m->from.voxels, grid, sizeof grid);
+    (void)snprintf(tr, sizeof tr, "%.9g", m->from.voxels->tr_s);
+    return phi_safetensors_writer_create(m->from.path, &content, &m->writer, reterr);
+}
+
+/* Mean over the fitted rows of each lag's voxels. */
+static void lag_means(struct ridge_model *m)
+{
+    const struct ridge_model_from *f = &m->from;
+    size_t q = f->voxels->q;
+
+    for (size_t l = 0; l < f->lags->n_lags; l++)
+        for (size_t i = 0; i < f->n_rows; i++) {
+            size_t row = (size_t)((int64_t)f->rows[i] + f->lags->lag[l]);
+
+            for (size_t j = 0; j < q; j++)
+                m->lag_mean[l * q + j] += f->voxels->x[row * q + j] / (float)f->n_rows;
+        }
+}
+
+static bool take_memory(struct ridge_model *m)
+{
+    size_t t = m->from.t, q = m->from.voxels->q;
+
+    m->intercept = phi_calloc(t, sizeof *m->intercept);
+    m->lambda = phi_calloc(t, sizeof *m->lambda);
+    m->cv_r2 = phi_calloc(t, sizeof *m->cv_r2);
+    m->mean = phi_calloc(q, sizeof *m->mean);
+    m->scale = phi_calloc(q, sizeof *m->scale);
+    m->lag_mean = phi_calloc2(m->from.lags->n_lags, q, sizeof *m->lag_mean);
+    return m->intercept && m->lambda && m->cv_r2 && m->mean && m->scale && m->lag_mean;
+}
+
+enum ph_status ridge_model_create(const struct ridge_model_from *from,
+                                  struct ridge_model **ret_model, struct ph_error *reterr)
+{
+    struct ridge_model *m = phi_calloc(1, sizeof *m);
+    enum ph_status status;
+
+    if (m)
+        m->from = *from;
+    if (!m || !take_memory(m)) {
+        ridge_model_destroy(&m);
+        return phi_error_nomem(reterr, "ridge model", from->t * sizeof(float));
+    }
+    for (size_t j = 0; j < from->voxels->q; j++) {
+        m->mean[j] = (float)from->mean[j];
+        m->scale[j] = (float)from->scale[j];
+    }
+    lag_means(m);
+    status = start_file(m, reterr);
+    if (status)
+        ridge_model_destroy(&m);
+    else
+        *ret_model = m;
+    return status;
+}
+
+static enum ph_status grow(struct ridge_model *m, size_t n, struct ph_error *reterr)
+{
+    if (n <= m->n_block)
+        return PH_OK;
+    phi_free(m->spread);
+    phi_free(m->weights);
+    phi_free(m->coef);
+    m->n_block = 0;
+    m->spread = phi_calloc2(m->from.voxels->n, n, sizeof *m->spread);
+    m->weights = phi_calloc2(n, m->from.voxels->q, sizeof *m->weights);
+    m->coef = phi_calloc2(m->from.n_rows, n, sizeof *m->coef);
+    if (!m->spread || !m->weights || !m->coef)
+        return phi_error_nomem(reterr, "weights of a block", n * m->from.voxels->q * sizeof(float));
+    m->n_block = n;
+    return PH_OK;
+}
+
+/* Weights of one lag from standardised to raw voxels; the constant parts go to the intercept. */
+static void unscale(struct ridge_model *m, size_t lag, size_t first, size_t n)
+{
+    size_t q = m->from.voxels->q;
+
+    for (size_t k = 0; k < n; k++) {
+        float *w = m->weights + k * q;
+        double shift = 0;
+
+        for (size_t j = 0; j < q; j++) {
+            shift += (double)w[j] * (double)m->lag_mean[lag * q + j];
+            w[j] = m->scale[j] > 0 ? w[j] / m->scale[j] : 0;
+            shift += (double)w[j] * (double)m->mean[j];
+        }
+        m->intercept[first + k] -= (float)shift;
+    }
+}
+
+/* The block's coefficients as float32. */
+static const float *coef_f32(struct ridge_model *m, const struct phi_ridge_block *b)
+{
+    const double *wide = b->coef;
+
+    if (b->dtype == PHI_DTYPE_F32)
+        return b->coef;
+    for (size_t i = 0; i < b->n_out * b->n; i++)
+        m->coef[i] = (float)wide[i];
+    return m->coef;
+}
+
+static enum ph_status put_weights(struct ridge_model *m, const struct phi_ridge_block *b,
+                                  struct ph_error *reterr)
+{
+    const struct ridge_model_from *f = &m->from;
+    size_t q = f->voxels->q, n = f->voxels->n;
+    enum ph_status status = grow(m, b->n, reterr);
+    const float *coef = status ? NULL : coef_f32(m, b);
+
+    for (size_t l = 0; !status && l < f->lags->n_lags; l++) {
+        phi_lag_spread(f->lags, l, coef, b->n, f->rows, f->n_rows, m->spread, n);
+        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)b->n, (int)q, (int)n, 1,
+                    m->spread, (int)b->n, f->voxels->x, (int)q, 0, m->weights, (int)q);
+        unscale(m, l, b->first, b->n);
+        status =
+            phi_safetensors_writer_put(m->writer, COEF, ((l * f->t + b->first) * q) * sizeof(float),
+                                       m->weights, b->n * q * sizeof(float), reterr);
+    }
+    return status;
+}
+
+static enum ph_status put_dual(struct ridge_model *m, const struct phi_ridge_block *b,
+                               struct ph_error *reterr)
+{
+    enum ph_status status = PH_OK;
+
+    for (size_t i = 0; !status && i < m->from.n_rows; i++)
+        status = phi_safetensors_writer_put(
+            m->writer, COEF, (i * m->from.t + b->first) * sizeof(float),
+            (const float *)b->coef + i * b->n, b->n * sizeof(float), reterr);
+    return status;
+}
+
+static enum ph_status write_block(void *ctx, const struct phi_ridge_block *b,
+                                  struct ph_error *reterr)
+{
+    struct ridge_model *m = ctx;
+
+    for (size_t k = 0; k < b->n; k++) {
+        m->intercept[b->first + k] = (float)b->mean[k];
+        m->lambda[b->first + k] = (float)b->lambda[k];
+        m->cv_r2[b->first + k] = (float)b->cv_r2[k];
+    }
+    return m->from.dual ? put_dual(m, b, reterr) : put_weights(m, b, reterr);
+}
+
+struct phi_ridge_sink ridge_model_sink(struct ridge_model *model)
+{
+    return (struct phi_ridge_sink){write_block, model};
+}
+
+enum ph_status ridge_model_commit(struct ridge_model *m, struct ph_error *reterr)
+{
+    const float *const late[] = {m->intercept, m->lambda, m->cv_r2};
+    enum ph_status status = PH_OK;
+
+    for (size_t i = 0; !status && i < 3; i++)
+        status = phi_safetensors_writer_put(m->writer, INTERCEPT + i, 0, late[i],
+                                            m->from.t * sizeof(float), reterr);
+    return status ? status : phi_safetensors_writer_commit(m->writer, reterr);
+}
+
+const float *ridge_model_lambda(const struct ridge_model *model)
+{
+    return model->lambda;
+}
+
+const float *ridge_model_cv_r2(const struct ridge_model *model)
+{
+    return model->cv_r2;
+}
+
+void ridge_model_destroy(struct ridge_model **model)
+{
+    if (!model || !*model)
+        return;
+    phi_safetensors_writer_destroy(&(*model)->writer);
+    phi_free((*model)->intercept);
+    phi_free((*model)->lambda);
+    phi_free((*model)->cv_r2);
+    phi_free((*model)->mean);
+    phi_free((*model)->scale);
+    phi_free((*model)->lag_mean);
+    phi_free((*model)->spread);
+    phi_free((*model)->weights);
+    phi_free((*model)->coef);
+    phi_free(*model);
+    *model = NULL;
+}

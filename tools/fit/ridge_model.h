@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Writing a ridge model while it is being fitted. Tensors, for t targets, q voxels, L lags:
+ * `weights` F32 [L][t][q] and `intercept` F32 [t] for voxels as they are in the run, so that
+ * estimate = intercept + sum_l weights[l] x(volume + lag l); or, with coefficients kept dual,
+ * `dual` F32 [n][t] and `train` F32 [n][q] (standardised). Besides `lags` I32 [L], `voxel_mean` and
+ * `voxel_scale` F32 [q] (scale 0: not used), `lambda` and `cv_r2` F32 [t], and `voxel_index` I32
+ * [q] with the grid in the metadata. phosphene.kind is "ridge". Set-up code; one thread.
+ */
+#ifndef TOOLS_FIT_RIDGE_MODEL_H
+#define TOOLS_FIT_RIDGE_MODEL_H
+
+#include <stdbool.h>
+
+#include "decode/lags.h"
+#include "decode/ridge_fit.h"
+#include "fit/voxels.h"
+
+struct ridge_model_from {
+    const char *path;
+    const struct fit_voxels *voxels; /* x standardised already */
+    const double *mean, *scale;      /* [q] */
+    const struct phi_lags *lags;     /* those of the rows of x: all 0 where shifted beforehand */
+    const int *lag_volumes;          /* [L] to be stored */
+    const uint32_t *rows;            /* [n_rows] */
+    size_t n_rows, t;
+    bool dual;
+    const char *how; /* one line on preprocessing and folds, for the metadata */
+};
+
+struct ridge_model;
+
+/* Starts the file. Owned by the caller. */
+PH_NODISCARD enum ph_status ridge_model_create(const struct ridge_model_from *from,
+                                               struct ridge_model **ret_model,
+                                               struct ph_error *reterr);
+
+/* Where the fit hands its blocks. */
+struct phi_ridge_sink ridge_model_sink(struct ridge_model *model);
+
+/* Writes what is known only at the end, and renames the file into place. */
+PH_NODISCARD enum ph_status ridge_model_commit(struct ridge_model *model, struct ph_error *reterr);
+
+/* Penalties and out-of-fold R2 as found so far, [t]. */
+const float *ridge_model_lambda(const struct ridge_model *model);
+const float *ridge_model_cv_r2(const struct ridge_model *model);
+
+/* Frees; removes the file if it was not committed. */
+void ridge_model_destroy(struct ridge_model **model);
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+#include "fit/voxels.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "io/nifti_file.h"
+#include "io/safetensors.h"
+#include "signal/design.h"
+#include "signal/mask.h"
+
+static struct phi_grid grid_of(const struct phi_nifti_info *info)
+{
+    struct phi_grid grid = {{info->n_x, info->n_y, info->n_z}, phi_affine_identity()};
+
+    memcpy(grid.affine.m, info->affine, sizeof info->affine);
+    return grid;
+}
+
+void fit_voxels_free(struct fit_voxels *voxels)
+{
+    phi_free(voxels->x);
+    phi_free(voxels->index);
+    voxels->x = NULL;
+    voxels->index = NULL;
+}
+
+/* Opens the runs once to count volumes and compare geometries. */
+static enum ph_status count_runs(const struct cli_list *bold, struct fit_voxels *v,
+                                 struct phi_nifti_info *first, struct ph_error *reterr)
+{
+    for (size_t r = 0; r < bold->n; r++) {
+        struct phi_nifti_reader *reader;
+        struct phi_nifti_info info;
+        enum ph_status status = phi_nifti_reader_open(bold->items[r], &reader, reterr);
+
+        if (status)
+            return status;
+        info = *phi_nifti_reader_info(reader);
+        phi_nifti_reader_close(&reader);
+        if (r == 0)
+            *first = info;
+        else if (!phi_nifti_same_grid(first, &info, 0.01))
+            return phi_error(reterr, PH_E_SHAPE, "%s has another geometry than %s", bold->items[r],
+                             bold->items[0]);
+        v->run_rows[r] = info.n_volumes;
+        v->n += info.n_volumes;
+    }
+    v->n_runs = bold->n;
+    v->grid = grid_of(first);
+    v->tr_s = first->tr_s;
+    return PH_OK;
+}
+
+/* Calls back with every volume of one run. */
+static enum ph_status for_each_volume(const char *path, float *volume,
+                                      void (*use)(void *ctx, const float *volume), void *ctx,
+                                      struct ph_error *reterr)
+{
+    struct phi_nifti_reader *reader;
+    enum ph_status status = phi_nifti_reader_open(path, &reader, reterr);
+
+    if (status)
+        return status;
+    while ((status = phi_nifti_reader_next_float32(reader, volume, reterr)) == PH_OK)
+        use(ctx, volume);
+    phi_nifti_reader_close(&reader);
+    return status == PH_EOS ? PH_OK : status;
+}
+
+struct mean_work {
+    float *sum;
+    size_t n;
+};
+
+static void add_volume(void *ctx, const float *volume)
+{
+    struct mean_work *work = ctx;
+
+    for (size_t i = 0; i < work->n; i++)
+        work->sum[i] += volume[i];
+}
+
+static enum ph_status mask_of_mean(const char *path, size_t n, struct phi_mask *mask,
+                                   struct ph_error *reterr)
+{
+    float *volume = phi_calloc(n, sizeof *volume);
+    struct mean_work work = {phi_calloc(n, sizeof *work.sum), n};
+    enum ph_status status;
+
+    if (volume && work.sum)
+        status = for_each_volume(path, volume, add_volume, &work, reterr);
+    else
+        status = phi_error_nomem(reterr, "mean volume", n * sizeof *volume);
+    if (!status && phi_mask_from_mean(mask, work.sum) != PH_OK)
+        status = phi_error(reterr, PH_E_INVAL, "%s: no brain was found in it; give --mask", path);
+    phi_free(volume);
+    phi_free(work.sum);
+    return status;
+}
+
+static enum ph_status mask_of_file(const char *path, const struct phi_nifti_info *bold,
+                                   struct phi_mask *mask, struct ph_error *reterr)
+{
+    struct phi_nifti_info info;
+    float *values = NULL;
+    enum ph_status status =
+        phi_nifti_read_float32(path, PHI_NIFTI_MAX_VOLUME_BYTES, &info, &values, reterr);
+
+    if (status)
+        return status;
+    if (!phi_nifti_same_grid(bold, &info, 0.01))
+        status = phi_error(reterr, PH_E_SHAPE,
+                           "mask %s is on another grid than the BOLD run: resample it first", path);
+    else if (phi_mask_from_values(mask, values, 0) != PH_OK)
+        status = phi_error(reterr, PH_E_INVAL, "mask %s is empty", path);
+    phi_free(values);
+    return status;
+}
+
+struct gather_work {
+    const struct phi_mask *mask;
+    struct fit_voxels *v;
+    size_t row;
+};
+
+static void gather_volume(void *ctx, const float *volume)
+{
+    struct gather_work *work = ctx;
+
+    if (work->row < work->v->n)
+        phi_mask_gather(work->mask, volume, work->v->x + work->row++ * work->v->q);
+}
+
+static enum ph_status gather_runs(const struct cli_list *bold, const struct phi_mask *mask,
+                                  struct fit_voxels *v, struct ph_error *reterr)
+{
+    size_t n_grid = phi_grid_count(&v->grid);
+    float *volume = phi_calloc(n_grid, sizeof *volume);
+    struct gather_work work = {mask, v, 0};
+    enum ph_status status = PH_OK;
+
+    v->q = mask->n_voxels;
+    v->x = phi_calloc2(v->n, v->q, sizeof *v->x);
+    v->index = phi_calloc(v->q, sizeof *v->index);
+    if (!volume || !v->x || !v->index)
+        status = phi_error_nomem(reterr, "voxels of all runs", v->n * v->q * sizeof *v->x);
+    else
+        memcpy(v->index, mask->index, v->q * sizeof *v->index);
+    for (size_t r = 0; !status && r < bold->n; r++)
+        status = for_each_volume(bold->items[r], volume, gather_volume, &work, reterr);
+    phi_free(volume);
+    if (!status && work.row != v->n)
+        return phi_error(reterr, PH_E_FORMAT, "the runs hold %zu volumes, their headers say %zu",
+                         work.row, v->n);
+    return status;
+}
+
+static enum ph_status load_bold(const struct fit_voxels_from *from, struct fit_voxels *v,
+                                struct ph_error *reterr)
+{
+    struct phi_nifti_info info;
+    struct phi_mask *mask = NULL;
+    enum ph_status status = count_runs(from->bold, v, &info, reterr);
+
+    if (!status)
+        status = phi_mask_create(&v->grid, &mask, reterr);
+    if (!status && from->mask)
+        status = mask_of_file(from->mask, &info, mask, reterr);
+    else if (!status)
+        status = mask_of_mean(from->bold->items[0], info.n_voxels, mask, reterr);
+    if (!status)
+        status = gather_runs(from->bold, mask, v, reterr);
+    phi_mask_destroy(&mask);
+    return status;
+}
+
+static enum ph_status load_matrix(const char *path, struct fit_voxels *v, struct ph_error *reterr)
+{
+    struct phi_safetensors *file;
+    const struct phi_safetensors_tensor *tensor;
+    const size_t any[2] = {0, 0};
+    enum ph_status status = phi_safetensors_open(path, &file, reterr);
+
+    if (status)
+        return status;
+    status = phi_safetensors_expect(file, "voxels", 2, any, &tensor, reterr);
+    if (!status) {
+        v->n = v->run_rows[0] = tensor->shape[0];
+        v->q = tensor->shape[1];
+        v->n_runs = 1;
+        v->x = phi_calloc2(v->n, v->q, sizeof *v->x);
+        status = v->x ? phi_safetensors_read_f32(file, tensor, v->n * v->q, v->x, reterr)
+                      : phi_error_nomem(reterr, "voxels", v->n * v->q * sizeof *v->x);
+    }
+    phi_safetensors_close(&file);
+    return status;
+}
+
+/* Removes the cosines of one run from its voxels: x -= D D'x, D orthonormal. `coef` is [q]. */
+static void remove_cosine(float *x, size_t n, size_t q, const double *cosine, float *coef)
+{
+    memset(coef, 0, q * sizeof *coef);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < q; j++)
+            coef[j] += (float)cosine[i] * x[i * q + j];
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < q; j++)
+            x[i * q + j] -= (float)cosine[i] * coef[j];
+}
+
+static void remove_run_mean(float *x, size_t n, size_t q)
+{
+    for (size_t j = 0; j < q; j++) {
+        double mean = 0;
+
+        for (size_t i = 0; i < n; i++)
+            mean += (double)x[i * q + j] / (double)n;
+        for (size_t i = 0; i < n; i++)
+            x[i * q + j] = (float)((double)x[i * q + j] - mean);
+    }
+}
+
+static enum ph_status remove_drift(struct fit_voxels *v, double drift_s, struct ph_error *reterr)
+{
+    double *row = phi_calloc(v->n, sizeof *row), *cosine = phi_calloc(v->n, sizeof *cosine);
+    float *coef = phi_calloc(v->q, sizeof *coef), *x = v->x;
+    enum ph_status status = PH_OK;
+
+    if (!row || !cosine || !coef)
+        status = phi_error_nomem(reterr, "drift terms", v->q * sizeof *coef);
+    else if (!(v->tr_s > 0))
+        status = phi_error(reterr, PH_E_INVAL, "removing drifts needs the TR: the file tells none");
+    for (size_t r = 0; !status && r < v->n_runs; r++) {
+        size_t n = v->run_rows[r], k = phi_design_dct_count(n, v->tr_s, drift_s);
+
+        remove_run_mean(x, n, v->q);
+        for (size_t c = 0; c < k; c++) {
+            for (size_t i = 0; i < n; i++) {
+                phi_design_dct_row(n, i, k, row);
+                cosine[i] = row[c];
+            }
+            remove_cosine(x, n, v->q, cosine, coef);
+        }
+        x += n * v->q;
+    }
+    phi_free(row);
+    phi_free(cosine);
+    phi_free(coef);
+    return status;
+}
+
+enum ph_status fit_voxels_load(const struct fit_voxels_from *from, struct fit_voxels *ret_voxels,
+                               struct ph_error *reterr)
+{
+    struct fit_voxels v = {0};
+    enum ph_status status =
+        from->matrix ? load_matrix(from->matrix, &v, reterr) : load_bold(from, &v, reterr);
+
+    if (!status && from->drift_s > 0)
+        status = remove_drift(&v, from->drift_s, reterr);
+    if (status)
+        fit_voxels_free(&v);
+    else
+        *ret_voxels = v;
+    return status;
+}
