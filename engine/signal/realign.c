@@ -245,7 +245,9 @@ static bool take_step(struct phi_realign_level *level, const struct phi_bspline 
     phi_realign_level_solve(level, d->look.slope, step);
     if (!isfinite(step_length(step)))
         return false;
-    for (int i = 0; i < HALVINGS; i++, factor *= 0.5) {
+    /* Halving a step that is lost in the noise anyway would only cost looks. */
+    for (int i = 0; i < HALVINGS && (i == 0 || step_length(step) * factor > TINY_STEP);
+         i++, factor *= 0.5) {
         struct phi_affine pose = moved(&d->pose, step, factor);
         struct phi_realign_look look;
 
