@@ -1,25 +1,70 @@
 /* SPDX-License-Identifier: MIT
  *
  * Compiled once per instruction set with PHI_SPATIAL_SET naming the table. Vectors are the
- * compiler's own 16-float type, which it maps to one, two or four registers, so one text serves
- * all. Multiply-adds are fused here (-ffp-contract=fast): smoothing is bound by them.
+ * compiler's own type of one register's width, so one text serves all. Multiply-adds are fused here
+ * (-ffp-contract=fast): smoothing is bound by them.
  */
 #include "signal/spatial_kernels.h"
 
 #include <math.h>
 #include <string.h>
 
-typedef float v16 __attribute__((vector_size(64)));
-typedef float v16u __attribute__((vector_size(64), aligned(4), may_alias));
+#if defined(__AVX512F__)
+#    define LANES 16
+#elif defined(__AVX2__)
+#    define LANES 8
+#else
+#    define LANES 4
+#endif
+
+typedef float vec __attribute__((vector_size(4 * LANES)));
+typedef float vecu __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef uint32_t bits_of_float __attribute__((may_alias));
 typedef float v4 __attribute__((vector_size(16)));
 typedef float v4u __attribute__((vector_size(16), aligned(4), may_alias));
 
-#define LANES        16
 #define SAMPLE_BLOCK 64
 #define EDGE_SLACK   1e-6 /* voxels: rounding must not throw the border out of the grid */
 #define POLE         (-0.26794919243112270647) /* sqrt(3) - 2 */
 #define GAIN         6.0F                      /* (1 - POLE)(1 - 1 / POLE) */
 #define POLE_REACH   18                        /* |POLE|^18 is below float32 resolution */
+
+/* On the bits: comparing floats would keep the loops from being vectorised. Returns 1 if *bits is
+ * not finite, and clears it then. */
+static inline uint32_t clear_bad(uint32_t *bits)
+{
+    uint32_t bad = (*bits & 0x7f800000U) == 0x7f800000U ? 1U : 0U;
+
+    *bits &= bad - 1U;
+    return bad;
+}
+
+static uint32_t load_row(const bits_of_float *restrict in, size_t n, bits_of_float *restrict out)
+{
+    uint32_t n_bad = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits = in[i];
+
+        n_bad += clear_bad(&bits);
+        out[i] = bits;
+    }
+    return n_bad;
+}
+
+static uint32_t load_row_kept(const bits_of_float *restrict in, const uint8_t *restrict keep,
+                              size_t n, bits_of_float *restrict out)
+{
+    uint32_t n_bad = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits = in[i] & (0U - (uint32_t)(keep[i] != 0));
+
+        n_bad += clear_bad(&bits);
+        out[i] = bits;
+    }
+    return n_bad;
+}
 
 static size_t load_rows(const float *in, const uint8_t *keep, const struct phi_rows *rows,
                         float *out)
@@ -27,24 +72,11 @@ static size_t load_rows(const float *in, const uint8_t *keep, const struct phi_r
     size_t n_bad = 0;
 
     for (size_t r = 0; r < rows->n_rows; r++) {
-        const float *from = in + r * rows->in_stride;
-        const uint8_t *mask = keep ? keep + r * rows->in_stride : NULL;
-        float *to = out + r * rows->out_stride;
-        uint32_t bad = 0;
+        const bits_of_float *from = (const bits_of_float *)(in + r * rows->in_stride);
+        bits_of_float *to = (bits_of_float *)(out + r * rows->out_stride);
 
-        /* On the bits: a comparison of floats would keep the loop from being vectorised. */
-        for (size_t i = 0; i < rows->width; i++) {
-            uint32_t bits;
-            uint32_t lost;
-
-            memcpy(&bits, from + i, sizeof bits);
-            bits &= mask && !mask[i] ? 0 : UINT32_MAX;
-            lost = (bits & 0x7f800000U) == 0x7f800000U ? 1U : 0U;
-            bits &= lost - 1U;
-            bad += lost;
-            memcpy(to + i, &bits, sizeof bits);
-        }
-        n_bad += bad;
+        n_bad += keep ? load_row_kept(from, keep + r * rows->in_stride, rows->width, to)
+                      : load_row(from, rows->width, to);
     }
     return n_bad;
 }
@@ -67,22 +99,22 @@ static void stencil(const float *in, size_t step, const float *w, size_t radius,
     size_t i = 0;
 
     for (; i + 4 * LANES <= n; i += 4 * LANES) {
-        const v16u *c = (const v16u *)(in + i);
-        v16 a = c[0] * w[0], b = c[1] * w[0], d = c[2] * w[0], e = c[3] * w[0];
+        const vecu *c = (const vecu *)(in + i);
+        vec a = c[0] * w[0], b = c[1] * w[0], d = c[2] * w[0], e = c[3] * w[0];
 
         for (size_t k = 1; k <= radius; k++) {
-            const v16u *lo = (const v16u *)(in + i - k * step);
-            const v16u *hi = (const v16u *)(in + i + k * step);
+            const vecu *lo = (const vecu *)(in + i - k * step);
+            const vecu *hi = (const vecu *)(in + i + k * step);
 
             a += w[k] * (lo[0] + hi[0]);
             b += w[k] * (lo[1] + hi[1]);
             d += w[k] * (lo[2] + hi[2]);
             e += w[k] * (lo[3] + hi[3]);
         }
-        ((v16u *)(out + i))[0] = a;
-        ((v16u *)(out + i))[1] = b;
-        ((v16u *)(out + i))[2] = d;
-        ((v16u *)(out + i))[3] = e;
+        ((vecu *)(out + i))[0] = a;
+        ((vecu *)(out + i))[1] = b;
+        ((vecu *)(out + i))[2] = d;
+        ((vecu *)(out + i))[3] = e;
     }
     stencil_tail(in + i, step, w, radius, n - i, out + i);
 }
@@ -94,22 +126,22 @@ static void stencil_slices(const float *const *slices, const float *w, size_t ra
     size_t i = 0;
 
     for (; i + 4 * LANES <= n; i += 4 * LANES) {
-        const v16u *c = (const v16u *)(mid[0] + i);
-        v16 a = c[0] * w[0], b = c[1] * w[0], d = c[2] * w[0], e = c[3] * w[0];
+        const vecu *c = (const vecu *)(mid[0] + i);
+        vec a = c[0] * w[0], b = c[1] * w[0], d = c[2] * w[0], e = c[3] * w[0];
 
         for (size_t k = 1; k <= radius; k++) {
-            const v16u *lo = (const v16u *)(*(mid - k) + i);
-            const v16u *hi = (const v16u *)(mid[k] + i);
+            const vecu *lo = (const vecu *)(*(mid - k) + i);
+            const vecu *hi = (const vecu *)(mid[k] + i);
 
             a += w[k] * (lo[0] + hi[0]);
             b += w[k] * (lo[1] + hi[1]);
             d += w[k] * (lo[2] + hi[2]);
             e += w[k] * (lo[3] + hi[3]);
         }
-        ((v16u *)(out + i))[0] = a;
-        ((v16u *)(out + i))[1] = b;
-        ((v16u *)(out + i))[2] = d;
-        ((v16u *)(out + i))[3] = e;
+        ((vecu *)(out + i))[0] = a;
+        ((vecu *)(out + i))[1] = b;
+        ((vecu *)(out + i))[2] = d;
+        ((vecu *)(out + i))[3] = e;
     }
     for (; i < n; i++) {
         float sum = w[0] * mid[0][i];
