@@ -113,6 +113,13 @@ enum phi_wire_sender_step phi_wire_sender_next(struct phi_wire_sender *sender, u
     return step;
 }
 
+void phi_wire_sender_unsent(struct phi_wire_sender *sender, uint64_t index)
+{
+    sender->resend = index;
+    if (sender->n_under_way > 0)
+        sender->n_under_way--;
+}
+
 static void end_if_all(struct phi_wire_sender *sender, int64_t now_ns)
 {
     skip_acked(sender);

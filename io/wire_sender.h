@@ -76,6 +76,10 @@ void phi_wire_sender_fini(struct phi_wire_sender *sender);
 enum phi_wire_sender_step phi_wire_sender_next(struct phi_wire_sender *sender, uint64_t n_available,
                                                int64_t now_ns, uint64_t *ret_index);
 
+/* Volume `index`, which phi_wire_sender_next had given out, could not be sent: give it out again.
+ */
+void phi_wire_sender_unsent(struct phi_wire_sender *sender, uint64_t index);
+
 /* A message from the engine. */
 void phi_wire_sender_heard(struct phi_wire_sender *sender, const struct phi_wire_message *message,
                            int64_t now_ns);
