@@ -376,3 +376,53 @@ void phi_operator_draw(struct phi_canvas *canvas, const struct phi_operator_font
     if (choice->help)
         draw_help(&v);
 }
+
+/* Columns that make square-ish tiles (each a decoded and a shown picture) fill the canvas best. */
+static int film_columns(const struct phi_canvas *canvas, int n)
+{
+    int best = 1;
+    double most = 0;
+
+    for (int columns = 1; columns <= n; columns++) {
+        int rows = (n + columns - 1) / columns;
+        double side = fmin((double)canvas->width / columns, (double)canvas->height / rows / 2);
+
+        if (side > most) {
+            most = side;
+            best = columns;
+        }
+    }
+    return best;
+}
+
+void phi_film_draw(struct phi_canvas *canvas, const struct phi_operator_fonts *fonts,
+                   const struct phi_scene *scene)
+{
+    const struct phi_operator_choice choice = {.help = false};
+    struct view v = {canvas, fonts, scene, &choice, scene->now_ns};
+    const struct phi_tile *tiles[PHI_SCENE_TILES];
+    int n = 0;
+    int columns;
+    int side;
+
+    phi_canvas_fill(canvas, (struct phi_rect){0, 0, canvas->width, canvas->height},
+                    PHI_COLOUR_GROUND);
+    for (uint32_t back = PHI_SCENE_TILES; scene->newest_trial != PH_NO_TRIAL && back-- > 0;) {
+        const struct phi_tile *tile =
+            back <= scene->newest_trial ? phi_scene_tile(scene, scene->newest_trial - back) : NULL;
+
+        if (tile && tile->picture.width > 0)
+            tiles[n++] = tile;
+    }
+    if (n == 0)
+        return;
+    columns = film_columns(canvas, n);
+    side = canvas->width / columns - 6;
+    if (canvas->height / ((n + columns - 1) / columns) / 2 - 8 < side)
+        side = canvas->height / ((n + columns - 1) / columns) / 2 - 8;
+    for (int i = 0; i < n; i++)
+        draw_tile(&v,
+                  (struct phi_rect){3 + i % columns * (side + 6), 3 + i / columns * (2 * side + 16),
+                                    side, 2 * side + 12},
+                  tiles[i]);
+}

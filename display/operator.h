@@ -35,6 +35,10 @@ void phi_operator_draw(struct phi_canvas *canvas, const struct phi_operator_font
                        const struct phi_scene *scene, const struct phi_operator_choice *choice,
                        int64_t now_ns);
 
+/* Draws every trial that the scene still holds, decoded above shown, in reading order. */
+void phi_film_draw(struct phi_canvas *canvas, const struct phi_operator_fonts *fonts,
+                   const struct phi_scene *scene);
+
 /* Rows of the pictures' film strip that a width of `width` pixels holds: how many tiles. */
 unsigned phi_operator_tiles(int width, int height);
 

@@ -90,6 +90,8 @@ struct phi_scene {
     struct ph_run_stats stats;
     uint64_t n_volumes, n_missing, n_censored, n_events;
     char warning[160]; /* "" if all is well */
+    int64_t warned_ns; /* when it came */
+    int64_t now_ns;    /* the engine's clock at the last update */
 };
 
 /* A scene. `config` is copied; its strings and callbacks must outlive the scene. */

@@ -10,7 +10,8 @@ TYPES = {"F32": "<f4", "F64": "<f8", "F16": "<f2", "U8": "u1", "I32": "<i4", "I6
 
 def read(path):
     """Returns (dict of name -> array, dict of metadata)."""
-    data = open(path, "rb").read()
+    with open(path, "rb") as f:
+        data = f.read()
     (n,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + n])
     metadata = header.pop("__metadata__", {})
