@@ -8,12 +8,15 @@
 #include <math.h>
 #include <string.h>
 
+#include "plugins/filter/glm/noise.h"
+#include "plugins/filter/mask_file.h"
 #include "plugins/filter/voxels.h"
 #include "signal/iglm.h"
 #include "signal/regressors.h"
 
 #define MAX_EVENTS 1024
-#define MAX_EXTRA  3
+#define MAX_NOISE  10
+#define MAX_EXTRA  (3 + MAX_NOISE)
 
 enum output { OUT_CLEANED, OUT_RESIDUAL, OUT_T, OUT_EFFECT };
 enum vector { VECTOR_NUISANCE = 0, VECTOR_CONTRAST = 1, N_VECTORS = 2 };
@@ -33,6 +36,10 @@ struct params {
     bool white_matter;
     bool csf;
     bool global_signal;
+    int64_t noise_components;
+    const char *noise_mask;
+    double noise_share;
+    int64_t noise_volumes;
     double rho;
 };
 
@@ -69,6 +76,17 @@ static const struct ph_param params_table[] = {
     PH_BOOL(struct params, white_matter, 0, 0, "Uses the mean white-matter signal."),
     PH_BOOL(struct params, csf, 0, 0, "Uses the mean signal of cerebrospinal fluid."),
     PH_BOOL(struct params, global_signal, 0, 0, "Uses the mean signal over the mask."),
+    PH_INT(struct params, noise_components, 0, 0, MAX_NOISE, "", 0,
+           "Principal components of noise voxels as regressors, brought up to date every volume."),
+    PH_PATH(
+        struct params, noise_mask, "", 0,
+        "NIfTI image of the noise voxels (white matter, fluid) on the grid of the volumes; empty: "
+        "the most variable voxels."),
+    PH_FLOAT(struct params, noise_share, 0.02, 0.0001, 1, "", 0,
+             "Share of the voxels that counts as most variable."),
+    PH_INT(struct params, noise_volumes, 20, 2, 10000, "volumes", 0,
+           "Usable volumes to choose the voxels, and as many again to find the components; the "
+           "regressors are 0 until then."),
     PH_FLOAT(struct params, rho, 0, -0.99, 0.99, "", 0,
              "Lag-1 autocorrelation of the noise that rows are whitened with."),
 };
@@ -84,6 +102,7 @@ struct state {
     const struct ph_host *host;
     struct phi_iglm *model;
     struct phi_regressors *regressors;
+    struct phi_glm_noise *noise; /* NULL without noise components */
     struct names names;
     double *row;      /* [n_columns] */
     double *nuisance; /* [n_columns] the row with level and task set to 0 */
@@ -138,7 +157,8 @@ static struct phi_regressors_config config_of(const struct params *given, const 
         .drift = (enum phi_drift)given->drift,
         .n_drift = n_drift_of(given, n_volumes, in->geometry.tr_s),
         .n_motion = n_motion[given->motion],
-        .n_extra = (size_t)given->white_matter + (size_t)given->csf + (size_t)given->global_signal,
+        .n_extra = (size_t)given->white_matter + (size_t)given->csf + (size_t)given->global_signal +
+                   (size_t)given->noise_components,
         .n_conditions = n_conditions,
         .n_parts = (size_t)given->hrf_parts,
         .hrf = given->hrf ? phi_hrf_glover() : phi_hrf_spm(),
@@ -170,12 +190,59 @@ static enum ph_status contrast_of(const struct params *given, const struct names
     return status;
 }
 
+static enum ph_status make_model(struct state *glm, const struct ph_spec *in,
+                                 struct ph_error *reterr)
+{
+    struct phi_regressors_config config = config_of(glm->given, in, glm->names.n);
+    struct phi_iglm_config model = {voxels_capacity(in), 0, N_VECTORS, glm->given->rho};
+    double contrast[PHI_IGLM_MAX_REGRESSORS] = {0};
+    enum ph_status status = phi_regressors_create(&config, &glm->regressors, reterr);
+
+    if (status != PH_OK)
+        return status;
+    model.n_regressors = phi_regressors_n_columns(glm->regressors);
+    status = phi_iglm_create(&model, &glm->model, reterr);
+    if (status == PH_OK)
+        status = contrast_of(glm->given, &glm->names, glm->regressors, contrast, reterr);
+    return status == PH_OK ? phi_iglm_set_vector(glm->model, VECTOR_CONTRAST, contrast) : status;
+}
+
+/* Opens the noise regressors; the mask is read for its voxels alone. */
+static enum ph_status make_noise(const struct params *given, const struct ph_spec *in,
+                                 struct phi_glm_noise **ret_noise, struct ph_error *reterr)
+{
+    struct phi_glm_noise_config config = {
+        .n_components = (size_t)given->noise_components,
+        .n_capacity = voxels_capacity(in),
+        .share = given->noise_share,
+        .n_volumes = (size_t)given->noise_volumes,
+    };
+    struct phi_mask *mask = NULL;
+    enum ph_status status = PH_OK;
+
+    if (config.n_components == 0)
+        return PH_OK;
+    if (given->noise_mask[0] && in->kind != PH_FRAME_VOLUME)
+        return phi_error(reterr, PH_E_SHAPE,
+                         "noise_mask is an image of whole volumes: place glm before the mask");
+    if (given->noise_mask[0])
+        status = mask_file_load(given->noise_mask, &in->geometry, 0.5, &mask, reterr);
+    if (status == PH_OK) {
+        config.voxels = mask ? mask->index : NULL;
+        config.n_voxels = mask ? mask->n_voxels : 0;
+        status = phi_glm_noise_open(&config, ret_noise, reterr);
+    }
+    phi_mask_destroy(&mask);
+    return status;
+}
+
 static enum ph_status glm_plan(const void *params, const struct ph_spec *in,
                                struct ph_spec *ret_out, struct ph_error *reterr)
 {
     const struct params *given = params;
     double vector[PHI_IGLM_MAX_REGRESSORS] = {0};
     struct phi_regressors *trial = NULL;
+    struct phi_glm_noise *noise = NULL;
     struct phi_regressors_config config;
     struct names names;
     enum ph_status status = voxels_check(in, reterr);
@@ -192,25 +259,11 @@ static enum ph_status glm_plan(const void *params, const struct ph_spec *in,
                            phi_regressors_n_columns(trial), PHI_IGLM_MAX_REGRESSORS);
     if (status == PH_OK)
         status = contrast_of(given, &names, trial, vector, reterr);
+    if (status == PH_OK)
+        status = make_noise(given, in, &noise, reterr);
+    phi_glm_noise_close(&noise);
     phi_regressors_destroy(&trial);
     return status;
-}
-
-static enum ph_status make_model(struct state *glm, const struct ph_spec *in,
-                                 struct ph_error *reterr)
-{
-    struct phi_regressors_config config = config_of(glm->given, in, glm->names.n);
-    struct phi_iglm_config model = {voxels_capacity(in), 0, N_VECTORS, glm->given->rho};
-    double contrast[PHI_IGLM_MAX_REGRESSORS] = {0};
-    enum ph_status status = phi_regressors_create(&config, &glm->regressors, reterr);
-
-    if (status != PH_OK)
-        return status;
-    model.n_regressors = phi_regressors_n_columns(glm->regressors);
-    status = phi_iglm_create(&model, &glm->model, reterr);
-    if (status == PH_OK)
-        status = contrast_of(glm->given, &glm->names, glm->regressors, contrast, reterr);
-    return status == PH_OK ? phi_iglm_set_vector(glm->model, VECTOR_CONTRAST, contrast) : status;
 }
 
 static enum ph_status glm_init(void *state, const void *params, const struct ph_spec *in,
@@ -230,6 +283,8 @@ static enum ph_status glm_init(void *state, const void *params, const struct ph_
     status = split_names(glm->given->conditions, &glm->names, reterr);
     if (status == PH_OK)
         status = make_model(glm, in, reterr);
+    if (status == PH_OK)
+        status = make_noise(glm->given, in, &glm->noise, reterr);
     if (status != PH_OK)
         return status;
     n_columns = phi_regressors_n_columns(glm->regressors);
@@ -274,6 +329,8 @@ static bool fill_row(struct state *glm, const struct ph_frame *frame)
         extra[n_extra++] = (double)q->csf;
     if (given->global_signal)
         extra[n_extra++] = (double)q->global_signal;
+    if (glm->noise)
+        phi_glm_noise_row(glm->noise, frame->data, extra + n_extra);
     phi_regressors_row(glm->regressors, frame->index, frame->acquired_s + given->ref * glm->tr_s,
                        motion, extra, glm->row);
     for (size_t i = 0; i < n_columns; i++)
@@ -351,6 +408,8 @@ static enum ph_status fit_layout(struct state *glm, const struct ph_frame *frame
     status = phi_iglm_resize(glm->model, n);
     if (status != PH_OK)
         return status;
+    if (glm->noise)
+        phi_glm_noise_reset(glm->noise, n);
     glm->n = n;
     glm->layout = frame->layout;
     return PH_OK;
@@ -380,6 +439,8 @@ static enum ph_status glm_process(void *state, struct ph_io *io)
     status = phi_iglm_set_vector(glm->model, VECTOR_NUISANCE, glm->nuisance);
     if (status == PH_OK)
         status = phi_iglm_begin(glm->model, glm->row, use == VOXELS_LEARN);
+    if (status == PH_OK && glm->noise && use == VOXELS_LEARN)
+        phi_glm_noise_learn(glm->noise, io->in->data);
     if (status == PH_OK)
         run_model(glm, io->in);
     return status;
@@ -391,6 +452,8 @@ static void glm_reset(void *state)
 
     phi_iglm_reset(glm->model);
     phi_regressors_reset(glm->regressors);
+    if (glm->noise)
+        phi_glm_noise_reset(glm->noise, glm->n);
     glm->told_missing = false;
 }
 
@@ -400,6 +463,7 @@ static void glm_fini(void *state)
 
     phi_iglm_destroy(&glm->model);
     phi_regressors_destroy(&glm->regressors);
+    phi_glm_noise_close(&glm->noise);
 }
 
 static const struct ph_stage_ops glm_ops = {
