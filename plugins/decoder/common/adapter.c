@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+#include "plugins/decoder/common/adapter.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#define AFFINE_MM 0.01 /* how far a corner of the grid may be off */
+
+static bool same_place(const struct ph_geometry *a, const struct ph_geometry *b)
+{
+    for (int corner = 0; corner < 8; corner++)
+        for (int row = 0; row < 3; row++) {
+            double off = a->affine[row][3] - b->affine[row][3];
+
+            for (int axis = 0; axis < 3; axis++)
+                if (corner >> axis & 1)
+                    off +=
+                        (a->affine[row][axis] - b->affine[row][axis]) * (double)(a->dims[axis] - 1);
+            if (fabs(off) > AFFINE_MM)
+                return false;
+        }
+    return true;
+}
+
+static enum ph_status check_geometry(const struct phi_decoder_model *m, const struct ph_spec *in,
+                                     struct ph_error *reterr)
+{
+    const struct ph_geometry *a = &m->geometry, *b = &in->geometry;
+
+    if (memcmp(a->dims, b->dims, sizeof a->dims) != 0)
+        return phi_error(reterr, PH_E_SHAPE,
+                         "the decoder was fitted on volumes of %u x %u x %u, this run has "
+                         "%u x %u x %u: fit one on a run of this kind",
+                         a->dims[0], a->dims[1], a->dims[2], b->dims[0], b->dims[1], b->dims[2]);
+    if (!same_place(a, b))
+        return phi_error(reterr, PH_E_SHAPE,
+                         "the decoder was fitted on volumes that lie elsewhere (affines differ): "
+                         "realign to its reference, or fit anew");
+    if (b->tr_s > 0 && fabs(a->tr_s - b->tr_s) > 1e-3 * a->tr_s)
+        return phi_error(reterr, PH_E_SHAPE,
+                         "the decoder was fitted at a repetition time of %g s, this run has %g s",
+                         a->tr_s, b->tr_s);
+    return PH_OK;
+}
+
+static enum ph_status check_input(const struct phi_decoder_model *m, bool accept,
+                                  const struct ph_spec *in, struct ph_error *reterr)
+{
+    const char *chain = in->chain ? in->chain : "";
+    enum ph_status status;
+
+    if (in->kind != PH_FRAME_VECTOR && in->kind != PH_FRAME_VOLUME)
+        return phi_error(reterr, PH_E_SHAPE, "a decoder takes volumes or masked vectors");
+    status = check_geometry(m, in, reterr);
+    if (status)
+        return status;
+    if (in->kind == PH_FRAME_VECTOR && in->layout && in->layout != m->layout)
+        return phi_error(reterr, PH_E_SHAPE,
+                         "the decoder was fitted on another mask (%zu voxels, this run's has %u)",
+                         m->posterior->q, in->dims[0]);
+    if (!accept && strcmp(chain, m->chain) != 0)
+        return phi_error(reterr, PH_E_SHAPE,
+                         "the decoder was fitted behind other filters: '%s'; this run has '%s'. "
+                         "Use the same, fit anew, or set accept_chain",
+                         m->chain, chain);
+    return PH_OK;
+}
+
+enum ph_status phi_adapter_plan(const char *path, bool accept, const struct ph_spec *in,
+                                struct ph_spec *ret_out, struct ph_error *reterr)
+{
+    struct phi_decoder_model *model = NULL;
+    enum ph_status status = phi_decoder_model_open(path, &model, reterr);
+
+    if (status == PH_OK)
+        status = check_input(model, accept, in, reterr);
+    if (status == PH_OK) {
+        ret_out->kind = PH_FRAME_LATENT;
+        ret_out->dtype = PH_DTYPE_F32;
+        ret_out->rank = 2;
+        memset(ret_out->dims, 0, sizeof ret_out->dims);
+        ret_out->dims[0] = 2;
+        ret_out->dims[1] = (uint32_t)model->posterior->p;
+        ret_out->layout = 0;
+    }
+    phi_decoder_model_destroy(&model);
+    return status;
+}
+
+/* z = T mean and var z = T^2 var as two products with fixed order. */
+static enum ph_status make_rotations(struct phi_adapter *a, struct ph_error *reterr)
+{
+    size_t p = a->model->posterior->p;
+    const size_t shape[2] = {p, p};
+    float *t = phi_calloc2(p, p, sizeof *t);
+    enum ph_status status;
+
+    if (!t)
+        return phi_error_nomem(reterr, "a rotation", p * p * sizeof *t);
+    for (size_t i = 0; i < p * p; i++)
+        t[i] = (float)a->model->posterior->t[i];
+    status = phi_gemv_create(t, NULL, shape, PHI_GEMV_F32, &a->rotate, reterr);
+    for (size_t i = 0; i < p * p; i++)
+        t[i] *= t[i];
+    if (status == PH_OK)
+        status = phi_gemv_create(t, NULL, shape, PHI_GEMV_F32, &a->spread, reterr);
+    phi_free(t);
+    return status;
+}
+
+enum ph_status phi_adapter_open(struct phi_adapter *a, const char *path,
+                                enum phi_gemv_format format, const struct ph_spec *in,
+                                const struct ph_host *host, struct ph_error *reterr)
+{
+    enum ph_status status = phi_decoder_model_open(path, &a->model, reterr);
+    struct phi_posterior *post;
+    size_t shape[2];
+
+    if (status)
+        return status;
+    post = a->model->posterior;
+    shape[0] = post->p;
+    shape[1] = post->q;
+    a->host = host;
+    a->tr_s = a->model->geometry.tr_s;
+    a->x = phi_calloc(post->p, sizeof *a->x);
+    a->wide = phi_calloc(post->p, sizeof *a->wide);
+    a->narrow = phi_calloc(post->p, sizeof *a->narrow);
+    a->gathered = phi_calloc(in->kind == PH_FRAME_VOLUME ? post->q : 1, sizeof *a->gathered);
+    if (!a->x || !a->wide || !a->narrow || !a->gathered)
+        return phi_error_nomem(reterr, "the decoder's buffers", post->q * sizeof(float));
+    status = phi_gemv_create(post->w, post->c, shape, format, &a->project, reterr);
+    phi_free(post->w); /* the product has its own copy, and this is the largest block there is */
+    post->w = NULL;
+    return status ? status : make_rotations(a, reterr);
+}
+
+void phi_adapter_fini(struct phi_adapter *a)
+{
+    phi_decoder_model_destroy(&a->model);
+    phi_gemv_destroy(&a->project);
+    phi_gemv_destroy(&a->rotate);
+    phi_gemv_destroy(&a->spread);
+    phi_free(a->gathered);
+    phi_free(a->narrow);
+    phi_free(a->x);
+    phi_free(a->wide);
+    memset(a, 0, sizeof *a);
+}
+
+static struct phi_parallel parallel_of(const struct phi_adapter *a)
+{
+    return (struct phi_parallel){a->host->parallel_for, a->host->self};
+}
+
+enum ph_status phi_adapter_project(struct phi_adapter *a, const struct ph_frame *frame,
+                                   const double **ret_x)
+{
+    const struct phi_decoder_model *m = a->model;
+    const struct phi_parallel parallel = parallel_of(a);
+    const float *y = frame->data;
+
+    *ret_x = NULL;
+    if (frame->flags & PH_FLAGS_UNUSABLE)
+        return PH_OK;
+    if (frame->kind == PH_FRAME_VOLUME) {
+        for (size_t i = 0; i < m->posterior->q; i++)
+            a->gathered[i] = y[m->voxels[i]];
+        y = a->gathered;
+    } else if (frame->layout != m->layout || frame->dims[0] != m->posterior->q) {
+        a->host->log(
+            a->host->self, PH_LOG_ERROR, "decoder.mask",
+            "the mask of this run (%u voxels) is not the decoder's (%zu): give the run the "
+            "mask file the decoder was fitted with",
+            frame->dims[0], m->posterior->q);
+        return PH_E_SHAPE;
+    }
+    phi_gemv_run(a->project, y, &parallel, a->x);
+    for (size_t i = 0; i < m->posterior->p; i++)
+        if (!isfinite(a->x[i]))
+            return PH_OK;
+    *ret_x = a->x;
+    return PH_OK;
+}
+
+/* out[p] = float of (rotation of values[p]), square root where asked. */
+static void rotate(struct phi_adapter *a, struct phi_gemv *by, const double *values, bool root,
+                   float *out)
+{
+    const struct phi_parallel parallel = parallel_of(a);
+    size_t p = a->model->posterior->p;
+
+    for (size_t i = 0; i < p; i++)
+        a->narrow[i] = (float)values[i];
+    phi_gemv_run(by, a->narrow, &parallel, a->wide);
+    for (size_t i = 0; i < p; i++)
+        out[i] = (float)(root ? sqrt(fmax(0, a->wide[i])) : a->wide[i]);
+}
+
+enum ph_status phi_adapter_emit(struct phi_adapter *a, struct ph_io *io,
+                                const struct phi_statement *statement)
+{
+    struct ph_frame *out = ph_take(io);
+    size_t p = a->model->posterior->p;
+
+    if (!out)
+        return PH_EOS;
+    out->flags = (out->flags & (uint32_t)PH_FLAG_LATE) | statement->flags;
+    out->dims[0] = 2;
+    out->dims[1] = (uint32_t)p;
+    out->u.latent = statement->latent;
+    (void)phi_str_copy(out->u.latent.decoder, sizeof out->u.latent.decoder, a->host->stage);
+    rotate(a, a->rotate, statement->mean, false, out->data);
+    rotate(a, a->spread, statement->var, true, (float *)out->data + p);
+    ph_emit(io, out);
+    return PH_OK;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT
+ * The stage follows slow content: every volume states each lag once it exists, later lags are
+ * surer and nearer the truth; gaps keep the clock; bad settings are refused. */
+#include "decoder_fixture.h"
+
+#include "decode/stream.h"
+
+enum { T = 160 };
+
+struct film {
+    double z[T][FX_P];
+    float y[T][FX_Q];
+};
+
+/* AR(1) content held for one TR each, through the response, plus unit noise. */
+static void make_film(const struct fixture *fx, struct film *film)
+{
+    const struct phi_hrf hrf = phi_hrf_spm();
+    struct phi_decoder_shape shape = phi_decoder_shape_of(&hrf);
+    struct phi_rng rng;
+
+    phi_rng_init(&rng, 8, 1);
+    for (size_t t = 0; t < T; t++) {
+        double seen[FX_P] = {0};
+
+        for (size_t k = 0; k < FX_P; k++) {
+            film->z[t][k] = (t ? 0.9 * film->z[t - 1][k] : 0) + 0.436 * phi_rng_normal(&rng);
+            for (size_t j = 0; j <= t && j < 16; j++)
+                seen[k] += phi_decoder_response(&shape, 2 * (double)(j + 1), 2) * film->z[t - j][k];
+        }
+        fixture_volume(fx, seen, 1, film->y[t]);
+        for (size_t v = 0; v < FX_Q; v++)
+            film->y[t][v] += (float)phi_rng_normal(&rng);
+    }
+}
+
+static void later_lags_are_surer(void **state)
+{
+    struct fixture fx;
+    struct film film;
+    struct rig *rig;
+    double error[3] = {0}, sd[3] = {0}, covered = 0, n = 0;
+    char params[800];
+
+    (void)state;
+    fixture_open(&fx, 0);
+    make_film(&fx, &film);
+    (void)snprintf(params, sizeof params, "%s lags_s=0,4,12 a=0.5,0.9,0.99", fx.params);
+    rig = rig_open("decoder/stream", params, &fx.vectors);
+    for (size_t t = 0; t < T; t++) {
+        size_t before = rig_count(rig);
+
+        assert_int_equal(rig_push(rig, film.y[t], 0), PH_OK);
+        assert_int_equal(rig_count(rig) - before, 1 + (t >= 2) + (t >= 6));
+        for (size_t i = before; t >= 40 && i < rig_count(rig); i++) {
+            const struct ph_frame *frame = rig_at(rig, i);
+            const size_t lags[3] = {0, 2, 6};
+            const float *values = frame->data;
+            size_t r = frame->u.latent.revision;
+
+            assert_int_equal(frame->u.latent.trial, PH_NO_TRIAL);
+            assert_int_equal(!!(frame->flags & PH_FLAG_FINAL), r == 2);
+            assert_near(frame->u.latent.stimulus_s, 2 * (double)t + 1 - 2 * ((double)lags[r] + 0.5),
+                        1e-9);
+            for (size_t k = 0; k < FX_P; k++) {
+                double e = (double)values[k] - film.z[t - lags[r]][k];
+
+                error[r] += e * e;
+                sd[r] += values[FX_P + k];
+                covered += fabs(e) < 1.6449 * (double)values[FX_P + k];
+                n++;
+            }
+        }
+    }
+    assert_true(error[2] < error[1] && error[1] < error[0]);
+    assert_true(sd[2] < sd[1] && sd[1] < sd[0]);
+    assert_near(covered / n, 0.9, 0.05);
+    rig_close(&rig);
+    fixture_close(&fx);
+}
+
+static void gaps_keep_the_clock(void **state)
+{
+    struct fixture fx;
+    struct film film;
+    struct rig *rig;
+
+    (void)state;
+    fixture_open(&fx, 0);
+    make_film(&fx, &film);
+    rig = rig_open("decoder/stream", fx.params, &fx.vectors);
+    for (size_t t = 0; t < 20; t++)
+        assert_int_equal(rig_push(rig, film.y[t], t == 12 ? PH_FLAG_GAP : 0), PH_OK);
+    assert_near(rig_last(rig)->u.latent.stimulus_s, 2 * 19 + 1 - 8 - 1, 1e-9);
+    assert_int_equal(rig_count(rig), 5 * 20 - (1 + 2 + 3 + 4));
+    rig_close(&rig);
+    fixture_close(&fx);
+}
+
+static void bad_settings_are_refused(void **state)
+{
+    static const char *const bad[] = {"lags_s=4,2", "steady=true kappa=0.01"};
+    struct fixture fx;
+
+    (void)state;
+    fixture_open(&fx, 0);
+    for (size_t i = 0; i < 2; i++) {
+        char params[800];
+        struct rig *rig = NULL;
+        struct ph_error err;
+
+        (void)snprintf(params, sizeof params, "%s %s", fx.params, bad[i]);
+        assert_int_equal(rig_try_open(rig_type("decoder/stream"), params, &fx.vectors, &rig, &err),
+                         PH_E_INVAL);
+    }
+    fixture_close(&fx);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(later_lags_are_surer),
+        cmocka_unit_test(gaps_keep_the_clock),
+        cmocka_unit_test(bad_settings_are_refused),
+    };
+    return cmocka_run_group_tests_name("plugins/decoder/stream", tests, NULL, NULL);
+}
