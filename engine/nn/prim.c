@@ -163,6 +163,48 @@ enum ph_status phi_prim_bind(struct phi_prim *prim, int arg, bool output,
     return phi_dnnl_status(status, "binding an operand", NULL);
 }
 
+/* Reorders `data` into the memory of a slot. */
+static dnnl_status_t pack(struct phi_prim *prim, struct phi_prim_arg *slot,
+                          const dnnl_memory_desc_t *user, const float *data)
+{
+    dnnl_memory_t from = NULL;
+    union {
+        const float *in;
+        void *out;
+    } handle = {.in = data};
+    dnnl_status_t status = dnnl_memory_create(&from, user, prim->dnnl->engine, handle.out);
+    dnnl_exec_arg_t args[2] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, slot->inner}};
+
+    if (status == dnnl_success)
+        status = dnnl_primitive_execute(slot->reorder, prim->dnnl->stream, 2, args);
+    if (status == dnnl_success)
+        status = dnnl_stream_wait(prim->dnnl->stream);
+    if (from)
+        dnnl_memory_destroy(from);
+    return status;
+}
+
+enum ph_status phi_prim_bind_fixed(struct phi_prim *prim, int arg, const dnnl_memory_desc_t *user,
+                                   const dnnl_memory_desc_t *inner, const float *data,
+                                   size_t *n_bytes)
+{
+    struct phi_prim_arg *slot = &prim->arg[prim->n_args];
+    dnnl_status_t status;
+
+    if (prim->n_args == PHI_PRIM_ARGS)
+        return PH_E_INTERNAL;
+    prim->n_args++;
+    slot->arg = arg;
+    status = make_reorder(prim, slot, user, inner);
+    if (status == dnnl_success)
+        status = pack(prim, slot, user, data);
+    if (slot->reorder)
+        dnnl_primitive_destroy(slot->reorder);
+    slot->reorder = NULL;
+    *n_bytes += dnnl_memory_desc_get_size(inner);
+    return phi_dnnl_status(status, "packing weights", NULL);
+}
+
 void phi_prim_set(struct phi_prim *prim, int i, float *data)
 {
     (void)dnnl_memory_set_data_handle(prim->arg[1 + i].user, data);

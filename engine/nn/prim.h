@@ -67,6 +67,13 @@ PH_NODISCARD enum ph_status phi_prim_bind(struct phi_prim *prim, int arg, bool o
                                           const dnnl_memory_desc_t *user,
                                           const dnnl_memory_desc_t *inner);
 
+/* Adds an input whose data never change: reordered once from the layout `user`, and kept. Adds its
+ * bytes to *n_bytes. */
+PH_NODISCARD enum ph_status phi_prim_bind_fixed(struct phi_prim *prim, int arg,
+                                                const dnnl_memory_desc_t *user,
+                                                const dnnl_memory_desc_t *inner, const float *data,
+                                                size_t *n_bytes);
+
 /* Points operand i to data in its user layout. */
 void phi_prim_set(struct phi_prim *prim, int i, float *data);
 
