@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The kinds of `phos eval`: each is a command of its own behind one name. A new kind is one line in
+ * cmd_eval.c.
+ */
+#ifndef TOOLS_EVAL_H
+#define TOOLS_EVAL_H
+
+#include "cli.h"
+
+extern const struct cli_command eval_features;
+extern const struct cli_command eval_images;
+
+#endif
