@@ -271,7 +271,8 @@ enum ph_status train_model_save(const char *path, const struct recipe *recipe,
     for (size_t k = 0; k < phi_weights_count(export->weights) && status == PH_OK; k++) {
         const struct phi_param *param = phi_weights_at(export->weights, k);
 
-        if (!phi_str_starts(param->name, export->prefix))
+        if (!phi_str_starts(param->name, export->prefix) ||
+            (export->left_out && phi_str_starts(param->name, export->left_out)))
             continue;
         list_add(&list, "", param);
         if (half)

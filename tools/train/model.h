@@ -38,6 +38,7 @@ struct train_log {
 struct train_export {
     struct phi_weights *weights; /* to be written under their own names */
     const char *prefix;          /* only those whose names begin with it; "" for all */
+    const char *left_out;        /* but not those that begin with this; NULL for none */
     size_t n_pairs;
     struct {
         char key[48];
@@ -70,7 +71,7 @@ struct train_model_type {
     void (*destroy)(struct train_model **model);
 };
 
-extern const struct train_model_type train_vae;
+extern const struct train_model_type train_vae, train_encoder, train_dand;
 
 /* Adds a pair to an export; the value is formatted as by printf. */
 void train_note(struct train_export *export, const char *key, const char *format, ...)

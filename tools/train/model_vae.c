@@ -3,8 +3,6 @@
  * The small convolutional VAE of 64x64 pictures (models/vae.h). The bound is per picture: squared
  * error over 2 sigma^2 summed over pixels (a Gaussian decoder of fixed sd), plus the KL divergence.
  */
-#include <stdlib.h>
-
 #include "base/error.h"
 #include "base/mem.h"
 #include "models/vae.h"
@@ -12,6 +10,7 @@
 #include "nn/losses.h"
 #include "nn/tape.h"
 #include "train/model.h"
+#include "train/net.h"
 
 #define SIDE 64
 
@@ -74,24 +73,6 @@ static void build_training(struct train_model *m)
     m->loss = phi_graph_add(g, m->rec, weighted);
 }
 
-/* Every parameter that the graph names, made and filled: He's for layers before a ReLU-like one. */
-static enum ph_status make_weights(struct train_model *m, struct ph_error *reterr)
-{
-    enum ph_status status = PH_OK;
-
-    for (int i = 0; i < phi_graph_count(m->graph) && status == PH_OK; i++) {
-        const struct phi_node *node = phi_graph_node(m->graph, i);
-        struct phi_param *param = NULL;
-
-        if (node->op != PHI_OP_PARAM)
-            continue;
-        status = phi_weights_add(m->weights, node->name, node->shape, &param, reterr);
-        if (status == PH_OK && node->shape.n_dims > 1)
-            status = phi_init_param(param, PHI_INIT_GLOROT_UNIFORM, 1, m->seed);
-    }
-    return status;
-}
-
 static enum ph_status build_drawing(struct train_model *m, struct ph_error *reterr)
 {
     const struct phi_cvae_config config = {(size_t)m->params->width, (size_t)m->params->latents};
@@ -102,19 +83,6 @@ static enum ph_status build_drawing(struct train_model *m, struct ph_error *rete
         phi_graph_sigmoid(m->draw_graph, phi_cvae_decode(m->draw_graph, &config, m->draw_z));
     return phi_tape_create(m->draw_graph, m->average ? m->average : m->weights, NULL, &m->draw_tape,
                            reterr);
-}
-
-static enum ph_status make_average(struct train_model *m, struct ph_error *reterr)
-{
-    enum ph_status status = phi_weights_create(&m->average);
-
-    for (size_t i = 0; i < phi_weights_count(m->weights) && status == PH_OK; i++) {
-        const struct phi_param *param = phi_weights_at(m->weights, i);
-
-        status =
-            phi_weights_put(m->average, param->name, param->value.shape, param->value.data, reterr);
-    }
-    return status;
 }
 
 static enum ph_status fill(struct train_model *m, const struct train_optim_params *optim,
@@ -133,9 +101,9 @@ static enum ph_status fill(struct train_model *m, const struct train_optim_param
     build_training(m);
     status = phi_graph_check(m->graph, reterr);
     if (status == PH_OK)
-        status = make_weights(m, reterr);
+        status = phi_init_graph(m->weights, m->graph, PHI_INIT_GLOROT_UNIFORM, 1, m->seed, reterr);
     if (status == PH_OK && m->ema > 0)
-        status = make_average(m, reterr);
+        status = train_average_create(m->weights, &m->average, reterr);
     if (status == PH_OK)
         status = phi_tape_create(m->graph, m->weights, &options, &m->tape, reterr);
     if (status == PH_OK)
@@ -216,18 +184,9 @@ static enum ph_status vae_step(struct train_model *m, const struct train_batch *
     return PH_OK;
 }
 
-/* Picture `i` of a sheet of n x n from CHW values in 0..1. */
-static void place(uint8_t *rgb, size_t n, size_t i, const float *chw)
-{
-    for (size_t y = 0; y < SIDE; y++)
-        for (size_t x = 0; x < SIDE; x++)
-            for (size_t c = 0; c < 3; c++)
-                rgb[((i / n * SIDE + y) * n * SIDE + i % n * SIDE + x) * 3 + c] =
-                    (uint8_t)(chw[(c * SIDE + y) * SIDE + x] * 255.0f + 0.5f);
-}
-
 static enum ph_status vae_sample(struct train_model *m, size_t n, uint8_t *rgb)
 {
+    static const float unit_range[2] = {0, 1};
     size_t n_latent = (size_t)m->params->latents;
     struct phi_rng rng;
     enum ph_status status = PH_OK;
@@ -237,8 +196,9 @@ static enum ph_status vae_sample(struct train_model *m, size_t n, uint8_t *rgb)
         phi_rng_normal_f32(&rng, phi_tape_value(m->draw_tape, m->draw_z), m->draw_batch * n_latent);
         status = phi_tape_forward(m->draw_tape, false);
         for (size_t i = first; status == PH_OK && i < n * n && i < first + m->draw_batch; i++)
-            place(rgb, n, i,
-                  phi_tape_value(m->draw_tape, m->draw_out) + (i - first) * 3 * SIDE * SIDE);
+            train_place(rgb, n, i,
+                        phi_tape_value(m->draw_tape, m->draw_out) + (i - first) * 3 * SIDE * SIDE,
+                        SIDE, unit_range);
     }
     return status;
 }

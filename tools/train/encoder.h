@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The compact face encoder (models/stack.h) as trainers and commands use it: pictures in 0..1 to
+ * features, and from features to whitened latents by principal components. Its layers are called
+ * dand.f.conv.N and dand.f.fc, so that its first layers serve as the feature network of DAND.
+ */
+#ifndef TOOLS_TRAIN_ENCODER_H
+#define TOOLS_TRAIN_ENCODER_H
+
+#include "decode/pca.h"
+#include "nn/graph.h"
+#include "nn/weights.h"
+#include "train/data.h"
+
+/* x [n][3][64][64] in 0..1 -> relu features [n][n_features]. Returns the node. */
+int train_encoder_build(struct phi_graph *graph, int x, size_t n_features);
+
+/* Features of all pictures of `data`: ret_features[data->n][n_features], a new block freed with
+ * phi_free. `progress` as in train_data_load. */
+PH_NODISCARD enum ph_status train_encoder_run(struct phi_weights *weights,
+                                              const struct train_data *data, size_t n_features,
+                                              train_progress_fn *progress, void *context,
+                                              float **ret_features, struct ph_error *reterr);
+
+/* The number of features of an encoder in `weights`; 0 if there is none. */
+size_t train_encoder_features(const struct phi_weights *weights);
+
+#endif

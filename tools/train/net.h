@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the trainers share: a graph with its tape, a running average of weights, weights read from a
+ * model file, and pictures placed on a sheet.
+ */
+#ifndef TOOLS_TRAIN_NET_H
+#define TOOLS_TRAIN_NET_H
+
+#include "nn/tape.h"
+#include "nn/weights.h"
+#include "phosphene/status.h"
+
+struct train_net {
+    struct phi_graph *graph;
+    struct phi_tape *tape;
+};
+
+/* A copy of all weights, to be averaged into. Owned by the caller. */
+PH_NODISCARD enum ph_status train_average_create(const struct phi_weights *weights,
+                                                 struct phi_weights **ret_average,
+                                                 struct ph_error *reterr);
+
+/* Checks and completes a built graph: makes missing weights by He's rule (value times it) and the
+ * tape. */
+PH_NODISCARD enum ph_status train_net_finish(struct train_net *net, struct phi_weights *weights,
+                                             const struct phi_tape_options *options, uint64_t seed,
+                                             struct ph_error *reterr);
+
+/* Frees both; accepts half-made ones. */
+void train_net_fini(struct train_net *net);
+
+/* Reads all tensors of a model file whose names begin with `prefix` into `weights`. */
+PH_NODISCARD enum ph_status train_weights_load(struct phi_weights *weights, const char *path,
+                                               const char *prefix, struct ph_error *reterr);
+
+/* Picture `i` of a sheet of n x n, from chw[3][side][side] in [low, high], into
+ * rgb[n * side][n * side][3]. */
+void train_place(uint8_t *rgb, size_t n, size_t i, const float *chw, size_t side,
+                 const float low_high[2]);
+
+#endif
