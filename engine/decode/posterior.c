@@ -39,6 +39,7 @@ void phi_posterior_destroy(struct phi_posterior **posterior)
     phi_free((*posterior)->w);
     phi_free((*posterior)->c);
     phi_free((*posterior)->sigma);
+    phi_free((*posterior)->extra);
     phi_free(*posterior);
     *posterior = NULL;
 }

@@ -164,7 +164,7 @@ static enum ph_status set_noise(struct phi_fit *fit)
 {
     double floor_share =
         fit->options->variance_floor > 0 ? fit->options->variance_floor : LEAST_FLOOR;
-    double dof = fmax(1, (double)fit->n - 1 - fit->out->df);
+    double dof = fmax(1, (double)(fit->n - fit->smoother->n_free) - fit->out->df);
     double *used = phi_calloc(fit->n_used, sizeof *used);
 
     if (!used)
@@ -274,13 +274,8 @@ static enum ph_status weights_pass(struct phi_fit *fit, const struct phi_fit_gro
 
     if (status)
         return status;
-    for (size_t i = 0; i < fit->n; i++) {
-        double sum = 0;
-
-        for (size_t k = 0; k < fit->p; k++)
-            sum += fit->smoother->mean[k] * fit->m[k * fit->n + i];
-        fit->m32[fit->p * fit->n + i] = (float)sum;
-    }
+    phi_smoother_free_part(fit->smoother, fit->m, room);
+    to_float(room, fit->smoother->n_free * fit->n, fit->m32 + fit->p * fit->n);
     weight_map(fit, room);
     fit->has_maps = false; /* weight_map has changed m */
     status = phi_fit_weights(fit, group);
@@ -301,7 +296,7 @@ static void finish_voxels(struct phi_fit *fit)
 
 static enum ph_status run(struct phi_fit *fit)
 {
-    double *room = phi_calloc2(fit->n > fit->p ? fit->n : fit->p, fit->n, sizeof *room);
+    double *room = phi_calloc2(fit->n + fit->p + fit->smoother->n_free, fit->n, sizeof *room);
     enum ph_status status =
         room ? describe_data(fit) : phi_error_nomem(fit->reterr, "a product", fit->n * fit->n * 8);
 
@@ -337,7 +332,12 @@ static enum ph_status run(struct phi_fit *fit)
 
 static bool allocate(struct phi_fit *fit)
 {
-    size_t n = fit->n, p = fit->p, q = fit->q;
+    size_t n = fit->n, p = fit->p, q = fit->q, n_extra = fit->smoother->design.n_nuisance;
+
+    fit->out->n_extra = n_extra;
+    fit->out->extra = phi_calloc2(n_extra, q, sizeof(float));
+    if (!fit->out->extra)
+        return false;
 
     fit->mean = phi_calloc(q, sizeof(double));
     fit->var_y = phi_calloc(q, sizeof(double));
@@ -349,7 +349,7 @@ static bool allocate(struct phi_fit *fit)
     fit->order = phi_calloc(q, sizeof(uint32_t));
     fit->m = phi_calloc2(p, n, sizeof(double));
     fit->r = phi_calloc2(n, n, sizeof(double));
-    fit->m32 = phi_calloc2(p + 1, n, sizeof(float));
+    fit->m32 = phi_calloc2(p + fit->smoother->n_free, n, sizeof(float));
     fit->r32 = phi_calloc2(n, n, sizeof(float));
     fit->gram = phi_calloc2(n, n, PHI_FIT_SUMS * sizeof(double));
     fit->g = phi_calloc2(p, p, sizeof(double));

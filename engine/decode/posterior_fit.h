@@ -52,6 +52,8 @@ struct phi_posterior {
     double *d;    /* [p] */
     float *w;     /* [p][q] x = W (y - c) */
     float *c;     /* [q] */
+    float *extra; /* [n_extra][q] coefficients of the nuisance columns; NULL without */
+    size_t n_extra;
     float *sigma; /* [q] noise sd of a voxel; 0 where it is constant and left out */
     double rho;
     double tau;       /* temperature already in d and W; 1 after a fit */

@@ -146,18 +146,19 @@ enum ph_status phi_fit_gram(struct phi_fit *fit, const struct phi_fit_group *gro
     return status;
 }
 
-/* One chunk of W and c. The last row of the map is mean'M, for the intercept. */
+/* One chunk of W and c. The last rows of the map are for constant and nuisance. */
 static enum ph_status weights_task(void *ctx, size_t task, size_t worker, struct ph_error *reterr)
 {
     struct phi_fit *fit = ctx;
-    size_t n = fit->n, p = fit->p, first = fit->group->first + task * PHI_FIT_CHUNK;
+    size_t n = fit->n, p = fit->p, n_map = p + fit->smoother->n_free;
+    size_t first = fit->group->first + task * PHI_FIT_CHUNK;
     size_t width = chunk_width(fit->group->n, task);
     float *y = worker_scratch(fit, worker, 0), *w = worker_scratch(fit, worker, 1);
 
     (void)reterr;
     load(fit, first, width, fit->inverse, y);
-    for (size_t from = 0; from <= p; from += n) { /* n rows fit the scratch */
-        size_t rows = p + 1 - from < n ? p + 1 - from : n;
+    for (size_t from = 0; from < n_map; from += n) { /* n rows fit the scratch */
+        size_t rows = n_map - from < n ? n_map - from : n;
 
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)width, (int)n, 1,
                     fit->m32 + from * n, (int)n, y, (int)width, 0, w, (int)width);
@@ -168,9 +169,12 @@ static enum ph_status weights_task(void *ctx, size_t task, size_t worker, struct
 
                 if (from + k < p)
                     fit->out->w[(from + k) * fit->q + v] = (float)((double)value * fit->inverse[v]);
-                else
-                    fit->out->c[v] = (float)((fit->mean[v] - (double)value * fit->sd[v]) /
+                else if (from + k == p)
+                    fit->out->c[v] = (float)((fit->mean[v] + (double)value * fit->sd[v]) /
                                              (1 - fit->options->rho));
+                else
+                    fit->out->extra[(from + k - p - 1) * fit->q + v] =
+                        (float)((double)value * fit->sd[v]);
             }
     }
     return PH_OK;

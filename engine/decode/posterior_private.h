@@ -55,8 +55,8 @@ PH_NODISCARD enum ph_status phi_fit_moments(struct phi_fit *fit, const struct ph
 /* Pass 3: gram[0] = Yw Yw' of the group, both halves. */
 PH_NODISCARD enum ph_status phi_fit_gram(struct phi_fit *fit, const struct phi_fit_group *group);
 
-/* Pass 4: columns of W and c for the group, from the map m32 [p + 1][n], whose last row is mean'M.
- */
+/* Pass 4: columns of W and c for the group, from the map m32 [p + n_free][n]: W, then constant and
+ * nuisance. */
 PH_NODISCARD enum ph_status phi_fit_weights(struct phi_fit *fit, const struct phi_fit_group *group);
 
 #endif

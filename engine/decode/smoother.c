@@ -32,28 +32,60 @@ static enum ph_status check_folds(const struct phi_design *d, struct ph_error *r
     return PH_OK;
 }
 
-static enum ph_status centre(struct phi_smoother *sm, double *xc, struct ph_error *reterr)
+/* Gram-Schmidt, twice for accuracy, over the constant and the nuisance columns. */
+static enum ph_status orthonormalise(struct phi_smoother *sm, struct ph_error *reterr)
+{
+    size_t n = sm->design.n, k = sm->n_free;
+
+    for (size_t j = 0; j < k; j++) {
+        double *row = sm->q + j * n, *r = sm->qr + j * k, before, norm;
+
+        for (size_t i = 0; i < n; i++)
+            row[i] = j ? sm->design.nuisance[i * (k - 1) + j - 1] : 1;
+        before = cblas_dnrm2((int)n, row, 1);
+        for (size_t pass = 0; pass < 2; pass++)
+            for (size_t l = 0; l < j; l++) {
+                double along = cblas_ddot((int)n, row, 1, sm->q + l * n, 1);
+
+                cblas_daxpy((int)n, -along, sm->q + l * n, 1, row, 1);
+                r[l] += along;
+            }
+        norm = cblas_dnrm2((int)n, row, 1);
+        if (!isfinite(norm) || !(norm > 1e-9 * before))
+            return phi_error(reterr, PH_E_INVAL, "nuisance column %zu follows from those before it",
+                             j - 1);
+        cblas_dscal((int)n, 1 / norm, row, 1);
+        r[j] = norm;
+    }
+    return PH_OK;
+}
+
+/* xc = x without what constant and nuisance explain. */
+static enum ph_status residualise(struct phi_smoother *sm, double *xc, struct ph_error *reterr)
 {
     size_t n = sm->design.n, p = sm->design.p;
 
     for (size_t k = 0; k < p; k++) {
-        double sum = 0, square = 0;
+        double before = 0, after = 0;
 
-        for (size_t i = 0; i < n; i++)
-            sum += sm->design.x[i * p + k];
-        sm->mean[k] = sum / (double)n;
         for (size_t i = 0; i < n; i++) {
-            xc[i * p + k] = sm->design.x[i * p + k] - sm->mean[k];
-            square += xc[i * p + k] * xc[i * p + k];
+            xc[i * p + k] = sm->design.x[i * p + k];
+            before += xc[i * p + k] * xc[i * p + k];
         }
-        if (!isfinite(square))
+        for (size_t l = 0; l < sm->n_free; l++)
+            cblas_daxpy((int)n, -cblas_ddot((int)n, xc + k, (int)p, sm->q + l * n, 1),
+                        sm->q + l * n, 1, xc + k, (int)p);
+        for (size_t i = 0; i < n; i++)
+            after += xc[i * p + k] * xc[i * p + k];
+        if (!isfinite(before))
             return phi_error(reterr, PH_E_INVAL, "latent %zu has a value that is not a number", k);
-        if (square <= 1e-20 * (double)n * (1 + sm->mean[k] * sm->mean[k]))
-            return phi_error(reterr, PH_E_INVAL,
-                             "latent %zu is the same in all %zu rows: nothing can be learnt of it; "
-                             "leave it out or add stimuli",
-                             k, n);
-        sm->scale += square / (double)n;
+        if (after <= 1e-12 * before || after == 0)
+            return phi_error(
+                reterr, PH_E_INVAL,
+                "latent %zu is the same in all %zu rows, or follows from the nuisance: "
+                "nothing can be learnt of it; leave it out or add stimuli",
+                k, n);
+        sm->scale += after / (double)n;
     }
     return PH_OK;
 }
@@ -104,14 +136,18 @@ static enum ph_status fill(struct phi_smoother *sm, struct ph_error *reterr)
     double *values = phi_calloc(side, sizeof *values);
     enum ph_status status;
 
-    sm->mean = phi_calloc(p, sizeof *sm->mean);
+    sm->n_free = 1 + sm->design.n_nuisance;
+    sm->q = phi_calloc2(sm->n_free, n, sizeof *sm->q);
+    sm->qr = phi_calloc2(sm->n_free, sm->n_free, sizeof *sm->qr);
     sm->s2 = phi_calloc(side, sizeof *sm->s2);
     sm->u = phi_calloc2(side, n, sizeof *sm->u);
     sm->v = phi_calloc2(side, p, sizeof *sm->v);
-    if (!xc || !gram || !values || !sm->mean || !sm->s2 || !sm->u || !sm->v) {
+    if (!xc || !gram || !values || !sm->q || !sm->qr || !sm->s2 || !sm->u || !sm->v) {
         status = phi_error_nomem(reterr, "the design", n * p * sizeof *xc);
     } else {
-        status = centre(sm, xc, reterr);
+        status = orthonormalise(sm, reterr);
+        if (status == PH_OK)
+            status = residualise(sm, xc, reterr);
         if (status == PH_OK)
             status = decompose(sm, xc, gram, values, reterr);
     }
@@ -146,7 +182,8 @@ void phi_smoother_destroy(struct phi_smoother **smoother)
 {
     if (!smoother || !*smoother)
         return;
-    phi_free((*smoother)->mean);
+    phi_free((*smoother)->q);
+    phi_free((*smoother)->qr);
     phi_free((*smoother)->s2);
     phi_free((*smoother)->u);
     phi_free((*smoother)->v);
@@ -190,14 +227,40 @@ enum ph_status phi_smoother_weights(const struct phi_smoother *sm, double lambda
     return PH_OK;
 }
 
-/* I - H, H = U f U' + 1/n; `room` [rank][n]. */
+/* ret = A^-1 Q'(I - X M) with the triangular A of orthonormalise. */
+void phi_smoother_free_part(const struct phi_smoother *sm, const double *weights, double *ret)
+{
+    size_t n = sm->design.n, p = sm->design.p, k = sm->n_free;
+
+    for (size_t l = 0; l < k; l++) {
+        double *row = ret + l * n;
+
+        memcpy(row, sm->q + l * n, n * sizeof *row);
+        for (size_t c = 0; c < p; c++) {
+            double along = 0;
+
+            for (size_t i = 0; i < n; i++)
+                along += sm->q[l * n + i] * (double)sm->design.x[i * p + c];
+            cblas_daxpy((int)n, -along, weights + c * n, 1, row, 1);
+        }
+    }
+    for (size_t l = k; l-- > 0;) {
+        for (size_t j = l + 1; j < k; j++)
+            cblas_daxpy((int)n, -sm->qr[j * k + l], ret + j * n, 1, ret + l * n, 1);
+        cblas_dscal((int)n, 1 / sm->qr[l * k + l], ret + l * n, 1);
+    }
+}
+
+/* I - H, H = U f U' + Q Q'; `room` [rank][n]. */
 static void complement(const struct phi_smoother *sm, double lambda, double *room, double *ret)
 {
     size_t n = sm->design.n;
 
     scaled_rows(sm, lambda, 2, sm->u, n, room);
     for (size_t i = 0; i < n * n; i++)
-        ret[i] = (i / n == i % n ? 1 : 0) - 1 / (double)n;
+        ret[i] = i / n == i % n ? 1 : 0;
+    cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n, (int)n, (int)sm->n_free, -1, sm->q,
+                (int)n, sm->q, (int)n, 1, ret, (int)n);
     cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n, (int)n, (int)sm->rank, -1, room,
                 (int)n, sm->u, (int)n, 1, ret, (int)n);
 }

@@ -12,26 +12,32 @@
 
 #include "phosphene/status.h"
 
-/* The design: x[n][p] and the fold of each row, 0 .. n_folds - 1. Rows that belong together in time
- * or by stimulus must share a fold. */
+/* The design: x[n][p], the fold of each row, 0 .. n_folds - 1, and columns beside the constant that
+ * are fitted without a penalty (drifts, runs, the response to any stimulus). Rows that belong
+ * together in time or by stimulus must share a fold. */
 struct phi_design {
     const float *x;
     const uint32_t *fold;
     size_t n, p, n_folds;
+    const double *nuisance; /* [n][n_nuisance] */
+    size_t n_nuisance;
 };
 
 struct phi_smoother {
     struct phi_design design;
     size_t rank;
-    double *mean; /* [p] of the columns */
-    double *s2;   /* [rank] squared singular values of the centred design, falling */
-    double *u;    /* [rank][n] left vectors, as rows */
-    double *v;    /* [rank][p] right vectors, as rows */
-    double scale; /* mean diagonal of the centred x x', the unit of penalties */
+    size_t n_free; /* 1 + n_nuisance: the constant first */
+    double *q;     /* [n_free][n] orthonormal rows that span constant and nuisance */
+    double *qr;    /* [n_free][n_free] lower: column j of them = sum_i q_i qr[j][i] */
+    double *s2;    /* [rank] squared singular values of x without those, falling */
+    double *u;     /* [rank][n] left vectors, as rows */
+    double *v;     /* [rank][p] right vectors, as rows */
+    double scale;  /* mean diagonal of that x x', the unit of penalties */
 };
 
 /* Decomposes the design. PH_E_SHAPE with fewer rows than folds or fewer than 2 folds or an empty
- * fold, PH_E_INVAL if a value is not finite or a column is constant; texts name the column. Owned
+ * fold, PH_E_INVAL if a value is not finite or a column is explained by the
+ * constant and the nuisance; texts name the column. Owned
  * by the caller. */
 PH_NODISCARD enum ph_status phi_smoother_create(const struct phi_design *design,
                                                 struct phi_smoother **ret_smoother,
@@ -46,6 +52,11 @@ double phi_smoother_df(const struct phi_smoother *smoother, double lambda);
 /* ret[p][n]: the weights are B = ret Y for data Y with any column means. */
 PH_NODISCARD enum ph_status phi_smoother_weights(const struct phi_smoother *smoother, double lambda,
                                                  double *ret /* [p][n] */, struct ph_error *reterr);
+
+/* ret[n_free][n]: the coefficients of constant and nuisance are ret Y, given the weights map
+ * `weights`[p][n] of phi_smoother_weights. */
+void phi_smoother_free_part(const struct phi_smoother *smoother, const double *weights,
+                            double *ret /* [n_free][n] */);
 
 /* ret[n][n]: the residuals of each row under the fit without its fold are E = ret Y, exactly:
  * (I - H_ff)^-1 (I - H) with the hat matrix H that includes the intercept. PH_E_INVAL if the fit

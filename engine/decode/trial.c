@@ -34,6 +34,8 @@ static bool allocate(struct phi_trials *trials)
     size_t p = trials->config.n_channels, a = trials->config.max_open;
     size_t n = trials->config.n_remembered;
 
+    trials->on = phi_calloc(p, sizeof(double));
+    trials->x_now = phi_calloc(p, sizeof(double));
     trials->d = phi_calloc(p, sizeof(double));
     trials->precision = phi_calloc2(p, a * a, sizeof(double));
     trials->eta = phi_calloc2(p, a, sizeof(double));
@@ -44,9 +46,9 @@ static bool allocate(struct phi_trials *trials)
     trials->inn_var = phi_calloc(p, sizeof(double));
     trials->memory = phi_calloc(n, sizeof *trials->memory);
     trials->memory_values = phi_calloc2(n, p, 2 * sizeof(double));
-    return trials->d && trials->precision && trials->eta && trials->mean && trials->var &&
-           trials->x_last && trials->inn && trials->inn_var && trials->memory &&
-           trials->memory_values;
+    return trials->on && trials->x_now && trials->d && trials->precision && trials->eta &&
+           trials->mean && trials->var && trials->x_last && trials->inn && trials->inn_var &&
+           trials->memory && trials->memory_values;
 }
 
 enum ph_status phi_trials_create(const struct phi_trials_config *config,
@@ -70,6 +72,9 @@ enum ph_status phi_trials_create(const struct phi_trials_config *config,
     }
     memcpy(trials->d, config->d, config->n_channels * sizeof *trials->d);
     trials->config.d = trials->d;
+    if (config->on)
+        memcpy(trials->on, config->on, config->n_channels * sizeof *trials->on);
+    trials->config.on = trials->on;
     phi_trials_reset(trials);
     *ret_trials = trials;
     return PH_OK;
@@ -79,6 +84,8 @@ void phi_trials_destroy(struct phi_trials **trials)
 {
     if (!trials || !*trials)
         return;
+    phi_free((*trials)->on);
+    phi_free((*trials)->x_now);
     phi_free((*trials)->d);
     phi_free((*trials)->precision);
     phi_free((*trials)->eta);
@@ -306,23 +313,37 @@ static void look_ahead(struct phi_trials *trials, struct phi_trial_slot *slot, d
                    t_s - trials->t_last_s > ((double)trials->config.max_gap - 0.5) * tr_s);
 }
 
+/* x_now = x - on * (sum of all responses); false if something is not finite. */
+static bool take_volume(struct phi_trials *trials, double t_s, const double *x)
+{
+    double sum = 0;
+
+    for (size_t j = 0; j < trials->n_open; j++)
+        sum += response_at(trials, &trials->slots[trials->order[j]], t_s);
+    for (size_t i = 0; i < trials->config.n_channels; i++) {
+        trials->x_now[i] = x[i] - sum * trials->on[i];
+        if (!isfinite(trials->x_now[i]))
+            return false;
+    }
+    return true;
+}
+
 bool phi_trials_step(struct phi_trials *trials, double t_s, const double *x, double *ret_nis)
 {
     struct phi_trial_row row;
     double nis = NAN;
-    bool use = x != NULL;
+    bool use;
 
     retire_finished(trials);
     row = whitened_row(trials, t_s);
-    for (size_t i = 0; use && i < trials->config.n_channels; i++)
-        use = isfinite(x[i]);
+    use = x && take_volume(trials, t_s, x);
     if (use) {
-        nis = phi_trial_predict(trials, &row, x);
+        nis = phi_trial_predict(trials, &row, trials->x_now);
         use = !(trials->config.nis_threshold > 0 && nis > trials->config.nis_threshold);
     }
     if (use) {
-        phi_trial_absorb(trials, &row, x);
-        memcpy(trials->x_last, x, trials->config.n_channels * sizeof *x);
+        phi_trial_absorb(trials, &row, trials->x_now);
+        memcpy(trials->x_last, trials->x_now, trials->config.n_channels * sizeof *x);
         trials->t_last_s = t_s;
         trials->has_last = true;
     }

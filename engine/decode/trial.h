@@ -33,6 +33,8 @@ typedef double phi_response_fn(void *ctx, double delay_s, double duration_s);
 struct phi_trials_config {
     size_t n_channels;
     const double *d;           /* [n_channels] >= 0, copied */
+    const double *on;          /* [n_channels] x of the response that every event has whatever is
+                                  shown, at strength 1; NULL: none. Copied. */
     double rho;                /* of the noise from volume to volume, 0 <= rho < 1 */
     double tr_s;               /* > 0 */
     double response_s;         /* from the end of an event to the end of its response */

@@ -29,6 +29,8 @@ struct phi_trial_memory {
 
 struct phi_trials {
     struct phi_trials_config config;
+    double *on;                      /* [n_channels] */
+    double *x_now;                   /* [n_channels] the volume less the common response */
     double *d;                       /* [n_channels] */
     double *precision;               /* [n_channels][max_open][max_open] */
     double *eta;                     /* [n_channels][max_open] */

@@ -65,6 +65,7 @@ void phi_decoder_model_destroy(struct phi_decoder_model **model)
         return;
     phi_posterior_destroy(&(*model)->posterior);
     phi_pca_destroy(&(*model)->pca);
+    phi_free((*model)->on);
     phi_free((*model)->voxels);
     phi_free((*model)->chain);
     phi_free(*model);
@@ -91,10 +92,11 @@ enum ph_status phi_decoder_model_create(const uint32_t *voxels, const char *chai
     if (m) {
         m->posterior = *posterior;
         *posterior = NULL;
+        m->on = phi_calloc(m->posterior->p, sizeof *m->on);
         m->voxels = phi_calloc(m->posterior->q, sizeof *m->voxels);
         m->chain = copy_text(chain);
     }
-    if (!m || !m->voxels || !m->chain) {
+    if (!m || !m->on || !m->voxels || !m->chain) {
         phi_decoder_model_destroy(&m);
         return phi_error_nomem(reterr, "the decoder", sizeof *m);
     }
@@ -256,6 +258,8 @@ static enum ph_status read_parts(const struct phi_safetensors *file, struct phi_
     enum ph_status status = read_posterior(file, m->posterior, reterr);
 
     if (status == PH_OK)
+        status = fill_f64(file, "decoder.on", 1, &m->posterior->p, m->on, reterr);
+    if (status == PH_OK)
         status = read_geometry(file, m, reterr);
     if (status == PH_OK)
         status = read_voxels(file, m, reterr);
@@ -347,6 +351,7 @@ enum ph_status phi_decoder_model_write(const struct phi_decoder_model *model, co
         tensor_of("decoder.sigma", PHI_SAFETENSORS_F32, 0, p->q, p->sigma),
         tensor_of("decoder.t", PHI_SAFETENSORS_F64, p->p, p->p, p->t),
         tensor_of("decoder.d", PHI_SAFETENSORS_F64, 0, p->p, p->d),
+        tensor_of("decoder.on", PHI_SAFETENSORS_F64, 0, p->p, m.on),
         tensor_of("decoder.voxels", PHI_SAFETENSORS_I32, 0, p->q, m.voxels),
         tensor_of("decoder.dims", PHI_SAFETENSORS_F64, 0, 3, dims),
         tensor_of("decoder.affine", PHI_SAFETENSORS_F64, 3, 4, m.geometry.affine),
@@ -364,7 +369,8 @@ enum ph_status phi_decoder_model_write(const struct phi_decoder_model *model, co
                                                         {"phosphene.version", "1"},
                                                         {"chain", m.chain},
                                                         {"made_by", made_by}};
-    struct phi_safetensors_content content = {tensors, 9 + (m.pca ? 4U : 0U), pairs, N_SCALARS + 4};
+    struct phi_safetensors_content content = {tensors, 10 + (m.pca ? 4U : 0U), pairs,
+                                              N_SCALARS + 4};
 
     list_scalars(&m, scalars);
     for (size_t i = 0; i < N_SCALARS; i++) {

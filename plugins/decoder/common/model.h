@@ -27,6 +27,7 @@ struct phi_decoder_shape {
 
 struct phi_decoder_model {
     struct phi_posterior *posterior; /* owned */
+    double *on;                      /* [p], owned; x of the response that every event has alike */
     struct phi_pca *pca;             /* owned; NULL if the file has none */
     size_t image[3];                 /* height, width, channels of the pictures behind pca */
     struct ph_geometry geometry;     /* of the volumes; tr_s with it */

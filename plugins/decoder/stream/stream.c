@@ -63,6 +63,8 @@ struct state {
     size_t lags[PH_MAX_FLOATS]; /* [n_lags] volumes, rising */
     size_t n_lags;
     double *mean, *var; /* [p] */
+    double *x;          /* [p] less the common response of content that is always on */
+    double on_share;    /* sum of the taps */
     double ref_s;
     uint64_t n_steps;
 };
@@ -109,7 +111,7 @@ static size_t make_taps(const struct phi_decoder_model *model, double *h)
 static enum ph_status make_banks(struct state *s, struct ph_error *reterr)
 {
     const struct phi_decoder_model *model = s->adapter.model;
-    double h[MAX_TAPS];
+    double h[MAX_TAPS] = {0};
     struct phi_stream_config config = {
         .n_channels = model->posterior->p,
         .d = model->posterior->d,
@@ -123,6 +125,8 @@ static enum ph_status make_banks(struct state *s, struct ph_error *reterr)
         .nis_threshold = s->now.outlier_test ? model->nis_threshold : 0,
     };
 
+    for (size_t k = 0; k < config.n_taps; k++)
+        s->on_share += h[k];
     for (uint32_t b = 0; b < s->now.a.n; b++) {
         enum ph_status status;
 
@@ -154,8 +158,9 @@ static enum ph_status stream_init(void *state, const void *params, const struct 
     s->ref_s = s->adapter.model->ref * s->adapter.tr_s;
     s->mean = phi_calloc(n, sizeof *s->mean);
     s->var = phi_calloc(n, sizeof *s->var);
-    if (!s->mean || !s->var)
-        return phi_error_nomem(reterr, "the decoder's buffers", 2 * n * sizeof *s->mean);
+    s->x = phi_calloc(n, sizeof *s->x);
+    if (!s->mean || !s->var || !s->x)
+        return phi_error_nomem(reterr, "the decoder's buffers", 3 * n * sizeof *s->mean);
     set_lags(s, s->adapter.tr_s);
     return make_banks(s, reterr);
 }
@@ -204,8 +209,10 @@ static enum ph_status stream_process(void *state, struct ph_io *io)
 
     if (status)
         return status;
+    for (size_t i = 0; x && i < s->adapter.model->posterior->p; i++)
+        s->x[i] = x[i] - s->on_share * s->adapter.model->on[i];
     for (size_t b = 0; b < s->n_banks; b++)
-        (void)phi_stream_step(s->banks[b], x, 1, &nis);
+        (void)phi_stream_step(s->banks[b], x ? s->x : NULL, 1, &nis);
     s->n_steps++;
     bank = best_bank(s);
     for (size_t i = 0; status == PH_OK && i < s->n_lags; i++) {
@@ -245,6 +252,7 @@ static void stream_fini(void *state)
         phi_stream_destroy(&s->banks[b]);
     phi_free(s->mean);
     phi_free(s->var);
+    phi_free(s->x);
     phi_adapter_fini(&s->adapter);
 }
 

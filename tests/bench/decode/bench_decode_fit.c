@@ -67,7 +67,7 @@ int main(void)
     float *x = phi_calloc2(N, P, sizeof *x), *y = phi_calloc2(N, Q, sizeof *y);
     float *a = phi_calloc2(N, N, sizeof *a), *out = phi_calloc2(N, Q, sizeof *out);
     uint32_t *fold = phi_calloc(N, sizeof *fold);
-    struct phi_posterior_data data = {{x, fold, N, P, FOLDS}, y, Q};
+    struct phi_posterior_data data = {{x, fold, N, P, FOLDS, NULL, 0}, y, Q};
     struct phi_rng rng;
     int failed = 0;
 

@@ -22,7 +22,7 @@ struct problem {
 
 static struct phi_posterior_data data_of(const struct problem *t)
 {
-    return (struct phi_posterior_data){{t->x, t->fold, t->n, t->p, F}, t->y, t->q};
+    return (struct phi_posterior_data){{t->x, t->fold, t->n, t->p, F, NULL, 0}, t->y, t->q};
 }
 
 static void make(struct problem *t, size_t n, uint64_t seed)
@@ -335,6 +335,50 @@ static void infinite_temperature_gives_the_prior(void **state)
     phi_posterior_destroy(&post);
 }
 
+/* Whatever lies along the nuisance columns, in the data or in the latents, changes nothing but the
+ * columns' own coefficients, which come back. */
+static void nuisance_is_taken_out(void **state)
+{
+    const struct phi_posterior_options options = {.full_noise = true,
+                                                  .penalty = PHI_PENALTY_COMMON};
+    static struct problem t, other;
+    struct phi_posterior_data data, changed;
+    double nuisance[MAX_N * 2], one[P * Q], two[P * Q];
+    struct phi_posterior *a = NULL, *b = NULL;
+    struct ph_error err;
+
+    (void)state;
+    make(&t, 60, 12);
+    other = t;
+    for (size_t i = 0; i < t.n; i++) {
+        nuisance[2 * i] = (double)i / 60;
+        nuisance[2 * i + 1] = i < 20;
+        for (size_t v = 0; v < Q; v++)
+            other.y[i * Q + v] += (float)((double)v * nuisance[2 * i] - 8 * nuisance[2 * i + 1]);
+    }
+    data = data_of(&t);
+    changed = data_of(&other);
+    data.design.nuisance = changed.design.nuisance = nuisance;
+    data.design.n_nuisance = changed.design.n_nuisance = 2;
+    assert_ok(phi_posterior_fit(&data, &options, &a, &err), err);
+    assert_ok(phi_posterior_fit(&changed, &options, &b, &err), err);
+    assert_int_equal(a->n_extra, 2);
+    gain_of(a, one);
+    gain_of(b, two);
+    for (size_t i = 0; i < P * Q; i++)
+        assert_near(one[i], two[i], 1e-4);
+    for (size_t v = 0; v < Q; v++) {
+        assert_near(b->extra[v] - a->extra[v], v, 1e-2);
+        assert_near(b->extra[Q + v] - a->extra[Q + v], -8, 1e-2);
+        assert_near(b->c[v], a->c[v], 1e-2);
+    }
+    phi_posterior_destroy(&a);
+    phi_posterior_destroy(&b);
+    for (size_t i = 0; i < t.n; i++) /* the constant once more */
+        nuisance[2 * i] = 3;
+    assert_int_equal(phi_posterior_fit(&data, &options, &a, &err), PH_E_INVAL);
+}
+
 static void threads_leave_the_bits(void **state)
 {
     struct phi_posterior_options options = {.full_noise = true, .n_threads = 1};
@@ -403,7 +447,7 @@ static void noise_correlation_is_found(void **state)
     float *x = phi_calloc(N, 4), *y = phi_calloc2(N, 50, 4);
     uint32_t *fold = phi_calloc(N, 4);
     bool *joined = phi_calloc(N, 1);
-    struct phi_posterior_data data = {{x, fold, N, 1, F}, y, 50};
+    struct phi_posterior_data data = {{x, fold, N, 1, F, NULL, 0}, y, 50};
     double rho = 0;
     struct phi_rng rng;
     struct ph_error err;
@@ -433,6 +477,7 @@ int main(void)
         cmocka_unit_test(exact_fit_is_refused),
         cmocka_unit_test(voxels_may_be_scaled_and_permuted),
         cmocka_unit_test(infinite_temperature_gives_the_prior),
+        cmocka_unit_test(nuisance_is_taken_out),
         cmocka_unit_test(threads_leave_the_bits),
         cmocka_unit_test(constant_voxels_are_left_out),
         cmocka_unit_test(bad_data_are_named),

@@ -206,6 +206,47 @@ static void repeats_carry_over(void **state)
     phi_trials_destroy(&trials);
 }
 
+/* What every event evokes alike, whatever is shown, is taken off before decoding. */
+static void common_response_is_taken_off(void **state)
+{
+    const double on[P] = {5, -3};
+    const struct phi_trials_config config = {.n_channels = P,
+                                             .d = signal_d,
+                                             .on = on,
+                                             .rho = 0.4,
+                                             .tr_s = 1,
+                                             .response_s = 12,
+                                             .response = response};
+    struct phi_trials *plain = create(0.4, 0, 0), *with = NULL;
+    struct ph_error err;
+    double x[T * P], shifted[P];
+    bool kept[T];
+
+    (void)state;
+    make_data(x, kept);
+    assert_ok(phi_trials_create(&config, &with, &err), err);
+    for (size_t t = 0; t < 16; t++) {
+        if (t % 6 == 0) {
+            open_trial(plain, (uint32_t)t, -1, (double)t);
+            open_trial(with, (uint32_t)t, -1, (double)t);
+        }
+        for (size_t i = 0; i < P; i++) {
+            shifted[i] = x[t * P + i];
+            for (size_t o = 0; o <= t; o += 6)
+                shifted[i] += on[i] * h_of((double)t, (double)o);
+        }
+        phi_trials_step(plain, (double)t, kept[t] ? x + t * P : NULL, NULL);
+        phi_trials_step(with, (double)t, kept[t] ? shifted : NULL, NULL);
+    }
+    assert_int_equal(phi_trials_count(plain), phi_trials_count(with));
+    for (size_t k = 0; k < phi_trials_count(plain); k++)
+        for (size_t i = 0; i < P; i++)
+            assert_near(phi_trials_report(plain, k).mean[i], phi_trials_report(with, k).mean[i],
+                        1e-10);
+    phi_trials_destroy(&plain);
+    phi_trials_destroy(&with);
+}
+
 static void censoring_all_leaves_the_prior(void **state)
 {
     struct phi_trials *trials = create(0.3, 0, 0);
@@ -322,6 +363,7 @@ int main(void)
         cmocka_unit_test(equals_dense_joint),
         cmocka_unit_test(order_of_volumes_is_irrelevant),
         cmocka_unit_test(repeats_carry_over),
+        cmocka_unit_test(common_response_is_taken_off),
         cmocka_unit_test(censoring_all_leaves_the_prior),
         cmocka_unit_test(full_slots_retire_the_oldest),
         cmocka_unit_test(last_report_is_final),
