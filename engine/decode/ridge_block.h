@@ -59,6 +59,15 @@ void phi_ridge_fold_errors_f64(const struct phi_ridge_fold *fold, struct phi_rid
                                const struct phi_ridge_scratch *scratch, double *sse,
                                size_t stride_sse, double *sst);
 
+/* Out-of-fold estimates of the test rows at penalty choice[n] of each target:
+ * estimate[rows][stride] is written in those rows, plus mean[n] and the training mean. */
+void phi_ridge_fold_estimates_f32(const struct phi_ridge_fold *fold, struct phi_ridge_slice slice,
+                                  const struct phi_ridge_scratch *scratch, const size_t *choice,
+                                  const double *mean, void *estimate);
+void phi_ridge_fold_estimates_f64(const struct phi_ridge_fold *fold, struct phi_ridge_slice slice,
+                                  const struct phi_ridge_scratch *scratch, const size_t *choice,
+                                  const double *mean, void *estimate);
+
 /* coef[n_out][stride_coef] = direct y. */
 void phi_ridge_apply_f32(const struct phi_ridge_whole *whole, const void *direct,
                          struct phi_ridge_slice slice, void *coef, size_t stride_coef);

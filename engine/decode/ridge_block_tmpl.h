@@ -100,17 +100,24 @@ static double error_of(const struct phi_ridge_fold *fold, const struct phi_ridge
     return sse > 0 ? sse : 0;
 }
 
+/* Predictions of the test rows by each penalty function, and the training means. */
+static void predict_test_rows(const struct phi_ridge_fold *fold, struct phi_ridge_slice slice,
+                              const struct phi_ridge_scratch *scratch)
+{
+    project(fold->q, fold->r, fold->n_train, &fold->fold, slice, scratch->z);
+    GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)(fold->n_basis * fold->n_test),
+         (int)slice.n, (int)fold->r, 1, fold->p, (int)fold->r, scratch->z, (int)slice.n, 0,
+         scratch->pred, (int)slice.n);
+    train_means(fold, slice, scratch->mean);
+}
+
 void NAME(phi_ridge_fold_errors)(const struct phi_ridge_fold *fold, struct phi_ridge_slice slice,
                                  const struct phi_ridge_scratch *scratch, double *sse,
                                  size_t stride_sse, double *sst)
 {
     size_t n_stats = (fold->n_basis + 1) * (fold->n_basis + 2) / 2;
 
-    project(fold->q, fold->r, fold->n_train, &fold->fold, slice, scratch->z);
-    GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)(fold->n_basis * fold->n_test),
-         (int)slice.n, (int)fold->r, 1, fold->p, (int)fold->r, scratch->z, (int)slice.n, 0,
-         scratch->pred, (int)slice.n);
-    train_means(fold, slice, scratch->mean);
+    predict_test_rows(fold, slice, scratch);
     memset(scratch->stats, 0, n_stats * slice.n * sizeof *scratch->stats);
     for (size_t from = 0; from < slice.n; from += CHUNK)
         sum_products(fold, slice, scratch, from, slice.n - from < CHUNK ? slice.n - from : CHUNK);
@@ -119,6 +126,27 @@ void NAME(phi_ridge_fold_errors)(const struct phi_ridge_fold *fold, struct phi_r
         for (size_t l = 0; l < fold->n_lambdas; l++)
             sse[l * stride_sse + t] +=
                 error_of(fold, scratch, slice.n, t, fold->mix + l * fold->n_basis);
+    }
+}
+
+void NAME(phi_ridge_fold_estimates)(const struct phi_ridge_fold *fold, struct phi_ridge_slice slice,
+                                    const struct phi_ridge_scratch *scratch, const size_t *choice,
+                                    const double *mean, void *estimate)
+{
+    const REAL *pred = scratch->pred;
+
+    predict_test_rows(fold, slice, scratch);
+    for (size_t row = 0; row < fold->n_test; row++) {
+        REAL *out = (REAL *)estimate + (fold->fold.test_from + row) * slice.stride;
+
+        for (size_t t = 0; t < slice.n; t++) {
+            double sum = mean[t] + scratch->mean[t];
+
+            for (size_t b = 0; b < fold->n_basis; b++)
+                sum += fold->mix[choice[t] * fold->n_basis + b] *
+                       (double)pred[(b * fold->n_test + row) * slice.n + t];
+            out[t] = (REAL)sum;
+        }
     }
 }
 

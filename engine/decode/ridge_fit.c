@@ -21,6 +21,8 @@ struct fit_job {
     bool choose_only;                   /* first pass of a shared penalty */
     void *y;                            /* [plan n][n] centred */
     void *coef;                         /* [n_out][n] */
+    void *estimate;                     /* [plan n][n], if asked for */
+    size_t *choice;                     /* [n_block] number of the chosen penalty */
     double *mean, *sd, *lambda, *cv_r2; /* [n_block] */
     void *direct;        /* [n_out][n] where one penalty serves all targets, else NULL */
     double *sst;         /* [n_block] */
@@ -73,6 +75,8 @@ static enum ph_status take_memory(struct fit_job *job, struct ph_error *reterr)
 
     job->y = phi_calloc2(plan->n, n, size);
     job->coef = phi_calloc2(plan->n_out, n, size);
+    job->estimate = phi_calloc2(plan->estimates ? plan->n : 0, n, size);
+    job->choice = phi_calloc(n, sizeof *job->choice);
     job->mean = phi_calloc(n, sizeof *job->mean);
     job->sd = phi_calloc(n, sizeof *job->sd);
     job->lambda = phi_calloc(n, sizeof *job->lambda);
@@ -85,16 +89,18 @@ static enum ph_status take_memory(struct fit_job *job, struct ph_error *reterr)
                                n_errors, sizeof *job->kept_r2);
     for (size_t t = 0; t < plan->n_threads; t++)
         all = take_scratch(plan, &job->scratch[t]) && all;
-    if (all && job->y && job->coef && job->mean && job->sd && job->lambda && job->cv_r2 &&
-        job->sst && job->sse && job->sse_of_fold && job->left && job->kept_r2)
+    if (all && job->y && job->coef && job->estimate && job->choice && job->mean && job->sd &&
+        job->lambda && job->cv_r2 && job->sst && job->sse && job->sse_of_fold && job->left &&
+        job->kept_r2)
         return PH_OK;
     return phi_error_nomem(reterr, "a block of targets", (plan->n + plan->n_out) * n * size);
 }
 
 static void free_memory(struct fit_job *job)
 {
-    void *blocks[] = {job->y,   job->coef, job->mean, job->sd,          job->lambda,  job->cv_r2,
-                      job->sst, job->sse,  job->left, job->sse_of_fold, job->kept_r2, job->direct};
+    void *blocks[] = {job->y,       job->coef,   job->mean,     job->sd,    job->lambda,
+                      job->cv_r2,   job->sst,    job->sse,      job->left,  job->sse_of_fold,
+                      job->kept_r2, job->direct, job->estimate, job->choice};
 
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         phi_free(blocks[i]);
@@ -191,6 +197,7 @@ static void choose(const struct fit_job *job, size_t from, size_t n)
     for (size_t t = from; t < from + n; t++) {
         size_t l = shared ? job->shared : plan->n_folds ? choose_penalty(job, t) : 0;
 
+        job->choice[t] = l;
         job->lambda[t] = plan->lambdas[l];
         if (!plan->n_folds)
             job->cv_r2[t] = 0;
@@ -218,6 +225,22 @@ static void make_coefficients(const struct fit_job *job, size_t from, struct phi
         phi_ridge_coefficients_f32(whole, slice, job->lambda + from, scratch, coef, job->n);
 }
 
+static void estimate_out_of_fold(const struct fit_job *job, size_t from,
+                                 struct phi_ridge_slice slice,
+                                 const struct phi_ridge_scratch *scratch)
+{
+    const struct phi_ridge_plan *plan = job->plan;
+    void *to = (char *)job->estimate + from * phi_dtype_size(plan->dtype);
+
+    for (size_t f = 0; f < plan->n_folds; f++)
+        if (plan->dtype == PHI_DTYPE_F64)
+            phi_ridge_fold_estimates_f64(&plan->folds[f], slice, scratch, job->choice + from,
+                                         job->mean + from, to);
+        else
+            phi_ridge_fold_estimates_f32(&plan->folds[f], slice, scratch, job->choice + from,
+                                         job->mean + from, to);
+}
+
 static enum ph_status fit_slice(void *ctx, size_t task, size_t worker, struct ph_error *reterr)
 {
     const struct fit_job *job = ctx;
@@ -233,6 +256,8 @@ static enum ph_status fit_slice(void *ctx, size_t task, size_t worker, struct ph
     if (job->choose_only)
         return PH_OK;
     choose(job, from, n);
+    if (plan->estimates)
+        estimate_out_of_fold(job, from, slice, &job->scratch[worker]);
     if (!plan->errors_only)
         make_coefficients(job, from, slice, &job->scratch[worker]);
     return PH_OK;
@@ -284,6 +309,7 @@ static enum ph_status write_block(struct fit_job *job, struct ph_error *reterr)
         .n_out = plan->n_out,
         .dtype = plan->dtype,
         .coef = plan->errors_only ? NULL : job->coef,
+        .estimate = plan->estimates ? job->estimate : NULL,
         .mean = job->mean,
         .lambda = job->lambda,
         .cv_r2 = job->cv_r2,

@@ -29,6 +29,7 @@ struct phi_ridge_options {
     bool within_one_sd;  /* the largest penalty whose error is within one sd (over folds) of the
                             least */
     bool errors_only;    /* choose penalties, but make no coefficients (coef is NULL) */
+    bool estimates;      /* also hand out the out-of-fold estimates; doubles the folds' cost */
     bool allow_constant; /* a constant target gets zero coefficients, instead of being refused */
     enum phi_dtype dtype;
     size_t n_threads; /* 0: one a processor */
@@ -70,8 +71,8 @@ struct phi_ridge_block {
     const double *mean;   /* [n] of the targets */
     const double *lambda; /* [n] chosen */
     const double *cv_r2;  /* [n] out-of-fold R2 at the chosen penalty; 0 without folds */
-    const double
-        *cv_sse; /* [n_lambdas][n] out-of-fold squared errors; NULL without folds or if shared */
+    const void *estimate; /* [rows][n] out of fold at the chosen penalty; NULL unless asked for */
+    const double *cv_sse; /* [n_lambdas][n] out-of-fold squared errors; NULL if not known */
 };
 
 struct phi_ridge_sink {

@@ -154,6 +154,7 @@ static struct phi_ridge_plan *new_plan(const struct phi_ridge_options *o, size_t
     plan->within_one_sd = o->within_one_sd;
     plan->allow_constant = o->allow_constant;
     plan->errors_only = o->errors_only;
+    plan->estimates = o->estimates && o->folds;
     plan->dtype = o->dtype;
     if (o->progress)
         plan->progress = *o->progress;

@@ -16,7 +16,7 @@ struct phi_ridge_plan {
     size_t n, n_out, n_folds, n_lambdas, n_block, n_threads;
     double *lambdas; /* [n_lambdas] */
     enum phi_ridge_choice choice;
-    bool within_one_sd, allow_constant, errors_only;
+    bool within_one_sd, allow_constant, errors_only, estimates;
     enum phi_dtype dtype;
     struct phi_progress progress;
     struct phi_ridge_fold *folds; /* [n_folds] */

@@ -85,7 +85,8 @@ class FitRidge(unittest.TestCase):
             self.assertEqual(report["samples"], self.n - 2)
 
     def test_penalties_follow_blocked_folds(self):
-        (m, _), report = self.fit("--folds", "3", "--penalties", "-2:1:4", "--float64")
+        (m, _), report = self.fit("--folds", "3", "--penalties", "-2:1:4", "--float64", "--estimates",
+                                  self.path("oof.st"), "--block", "3")
         xs = (self.x - self.x.mean(0, dtype="f8")) / self.x.std(0, dtype="f8")
         grid = (xs ** 2).sum() / self.n * 10.0 ** np.arange(-2, 2)
         sse = np.zeros((4, self.t))
@@ -98,6 +99,9 @@ class FitRidge(unittest.TestCase):
                 sse[i] += ((self.y[test] - xs[test] @ w - b) ** 2).sum(0)
         np.testing.assert_allclose(m["lambda"], grid[sse.argmin(0)], rtol=1e-5)
         np.testing.assert_allclose(m["cv_r2"], 1 - sse.min(0) / sst, atol=1e-4)
+        oof, _ = tensors.read(self.path("oof.st"))
+        np.testing.assert_array_equal(oof["targets"], self.y)
+        np.testing.assert_allclose(((oof["estimate"] - self.y) ** 2).sum(0), sse.min(0), rtol=1e-4)
         self.assertAlmostEqual(report["cv_r2_mean"], float(np.mean(1 - sse.min(0) / sst)), 3)
 
     def test_dual_file_gives_the_same_estimates(self):

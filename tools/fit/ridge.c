@@ -25,7 +25,7 @@
 
 struct ridge_args {
     struct cli_list bold;
-    const char *mask, *voxels, *targets, *tensor, *out, *lags, *penalties;
+    const char *mask, *voxels, *targets, *tensor, *out, *estimates, *lags, *penalties;
     int64_t n_folds, gap, n_top, n_threads, n_block;
     double drift_s, min_r2;
     bool leave_run_out, shared, one_sd, raw, dual, float64, allow_constant, json;
@@ -364,6 +364,7 @@ static enum ph_status solve(struct ridge_fit *fit, struct phi_ridge_report *repo
                                         .choice =
                                             a->shared ? PHI_RIDGE_SHARED : PHI_RIDGE_PER_TARGET,
                                         .within_one_sd = a->one_sd,
+                                        .estimates = a->estimates != NULL,
                                         .allow_constant = a->allow_constant,
                                         .dtype = a->float64 ? PHI_DTYPE_F64 : PHI_DTYPE_F32,
                                         .n_threads = (size_t)a->n_threads,
@@ -400,6 +401,8 @@ static enum ph_status write_model(struct ridge_fit *fit, struct phi_ridge_report
                                     .n_rows = fit->n,
                                     .t = fit->targets.t,
                                     .dual = a->dual,
+                                    .targets = &fit->target_columns,
+                                    .estimates = a->estimates,
                                     .how = how};
     enum ph_status status;
 
@@ -525,6 +528,7 @@ static int run_ridge(const struct cli_command *self, int argc, char **argv)
         {CLI_TEXT, "targets", &a.targets, "FILE", "safetensors with one row a volume"},
         {CLI_TEXT, "tensor", &a.tensor, "NAME", "the targets' tensor ('targets')"},
         {CLI_TEXT, "out", &a.out, "FILE", "the model file to write"},
+        {CLI_TEXT, "estimates", &a.estimates, "FILE", "also write out-of-fold estimates there"},
         {CLI_TEXT, "lags", &a.lags, "N,N", "decode a moment from the volumes this much later (0)"},
         {CLI_REAL, "drift", &a.drift_s, "S", "remove drifts slower than S seconds (0: none)"},
         {CLI_TEXT, "penalties", &a.penalties, "A:B:N", "powers of ten of the mean variance"},

@@ -15,7 +15,7 @@ enum { COEF, INTERCEPT, LAMBDA, CV_R2, LAGS, MEAN, SCALE, INDEX, TRAIN, N_TENSOR
 
 struct ridge_model {
     struct ridge_model_from from;
-    struct phi_safetensors_writer *writer;
+    struct phi_safetensors_writer *writer, *estimates;
     float *intercept, *lambda, *cv_r2; /* [t] */
     float *mean, *scale;               /* [q] */
     float *lag_mean;                   /* [L][q] mean over the rows, of standardised voxels */
@@ -96,6 +96,26 @@ static enum ph_status start_file(struct ridge_model *m, struct ph_error *reterr)
     return phi_safetensors_writer_create(m->from.path, &content, &m->writer, reterr);
 }
 
+/* The second file, if it was asked for. */
+static enum ph_status start_estimates(struct ridge_model *m, struct ph_error *reterr)
+{
+    struct phi_safetensors_tensor tensors[2];
+    const struct phi_safetensors_pair pairs[] = {{"phosphene.kind", "estimates"},
+                                                 {"phosphene.version", "1"},
+                                                 {"phosphene.how", m->from.how}};
+    struct phi_safetensors_content content = {tensors, 2, pairs, sizeof pairs / sizeof *pairs};
+
+    if (!m->from.estimates)
+        return PH_OK;
+    tensors[0] = (struct phi_safetensors_tensor){.name = "estimate",
+                                                 .dtype = PHI_SAFETENSORS_F32,
+                                                 .n_dims = 2,
+                                                 .shape = {m->from.n_rows, m->from.t}};
+    tensors[1] = tensors[0];
+    tensors[1].name = "targets";
+    return phi_safetensors_writer_create(m->from.estimates, &content, &m->estimates, reterr);
+}
+
 /* Mean over the fitted rows of each lag's voxels. */
 static void lag_means(struct ridge_model *m)
 {
@@ -142,6 +162,8 @@ enum ph_status ridge_model_create(const struct ridge_model_from *from,
     }
     lag_means(m);
     status = start_file(m, reterr);
+    if (!status)
+        status = start_estimates(m, reterr);
     if (status)
         ridge_model_destroy(&m);
     else
@@ -228,6 +250,46 @@ static enum ph_status put_dual(struct ridge_model *m, const struct phi_ridge_blo
     return status;
 }
 
+/* Rows of a block, which are strips of the file's rows, into tensor `which`. */
+static enum ph_status put_rows(struct ridge_model *m, size_t which, const void *values,
+                               const struct phi_ridge_block *b, struct ph_error *reterr)
+{
+    enum ph_status status = grow(m, b->n, reterr);
+    const double *wide = values;
+    const float *narrow = values;
+
+    for (size_t i = 0; !status && i < m->from.n_rows; i++) {
+        for (size_t k = 0; k < b->n; k++)
+            m->coef[k] =
+                b->dtype == PHI_DTYPE_F64 ? (float)wide[i * b->n + k] : narrow[i * b->n + k];
+        status = phi_safetensors_writer_put(m->estimates, which,
+                                            (i * m->from.t + b->first) * sizeof(float), m->coef,
+                                            b->n * sizeof(float), reterr);
+    }
+    return status;
+}
+
+/* Estimates and the targets they are for. */
+static enum ph_status put_estimates(struct ridge_model *m, const struct phi_ridge_block *b,
+                                    struct ph_error *reterr)
+{
+    const struct phi_columns *targets = m->from.targets;
+    size_t size = phi_dtype_size(b->dtype);
+    void *truth;
+    enum ph_status status = put_rows(m, 0, b->estimate, b, reterr);
+
+    if (status)
+        return status;
+    truth = phi_calloc2(m->from.n_rows, b->n, size);
+    if (!truth)
+        return phi_error_nomem(reterr, "targets of a block", m->from.n_rows * b->n * size);
+    status = targets->read(targets->ctx, b->first, b->n, b->dtype, truth, reterr);
+    if (!status)
+        status = put_rows(m, 1, truth, b, reterr);
+    phi_free(truth);
+    return status;
+}
+
 static enum ph_status write_block(void *ctx, const struct phi_ridge_block *b,
                                   struct ph_error *reterr)
 {
@@ -237,6 +299,12 @@ static enum ph_status write_block(void *ctx, const struct phi_ridge_block *b,
         m->intercept[b->first + k] = (float)b->mean[k];
         m->lambda[b->first + k] = (float)b->lambda[k];
         m->cv_r2[b->first + k] = (float)b->cv_r2[k];
+    }
+    if (m->estimates) {
+        enum ph_status status = put_estimates(m, b, reterr);
+
+        if (status)
+            return status;
     }
     return m->from.dual ? put_dual(m, b, reterr) : put_weights(m, b, reterr);
 }
@@ -254,6 +322,8 @@ enum ph_status ridge_model_commit(struct ridge_model *m, struct ph_error *reterr
     for (size_t i = 0; !status && i < 3; i++)
         status = phi_safetensors_writer_put(m->writer, INTERCEPT + i, 0, late[i],
                                             m->from.t * sizeof(float), reterr);
+    if (!status && m->estimates)
+        status = phi_safetensors_writer_commit(m->estimates, reterr);
     return status ? status : phi_safetensors_writer_commit(m->writer, reterr);
 }
 
@@ -272,6 +342,7 @@ void ridge_model_destroy(struct ridge_model **model)
     if (!model || !*model)
         return;
     phi_safetensors_writer_destroy(&(*model)->writer);
+    phi_safetensors_writer_destroy(&(*model)->estimates);
     phi_free((*model)->intercept);
     phi_free((*model)->lambda);
     phi_free((*model)->cv_r2);

@@ -25,7 +25,9 @@ struct ridge_model_from {
     const uint32_t *rows;            /* [n_rows] */
     size_t n_rows, t;
     bool dual;
-    const char *how; /* one line on preprocessing and folds, for the metadata */
+    const struct phi_columns *targets; /* read again for the estimates' file */
+    const char *estimates;             /* file for out-of-fold estimates, or NULL */
+    const char *how;                   /* one line on preprocessing and folds, for the metadata */
 };
 
 struct ridge_model;

@@ -216,6 +216,58 @@ static void folds_may_bring_their_gram(void **state)
     phi_free(other);
 }
 
+/* Sums the squared errors of the estimates a block hands out: they must give its R2 again. */
+static enum ph_status check_estimates(void *ctx, const struct phi_ridge_block *b,
+                                      struct ph_error *reterr)
+{
+    const float *estimate = b->estimate;
+
+    (void)ctx;
+    (void)reterr;
+    for (size_t t = 0; t < b->n; t += 97) {
+        double sse = 0, sst = 0;
+
+        for (size_t f = 0; f < folds.n_folds; f++) {
+            struct phi_fold fold = phi_fold_at(&folds, f);
+            size_t n_train = phi_fold_n_train(&fold);
+            double mean = 0;
+
+            for (size_t i = 0; i < n_train; i++)
+                mean +=
+                    (double)y[phi_fold_train_row(&fold, i) * T + b->first + t] / (double)n_train;
+            for (size_t i = fold.test_from; i < fold.test_to; i++) {
+                double truth = (double)y[i * T + b->first + t];
+
+                sse += pow(truth - (double)estimate[i * b->n + t], 2);
+                sst += pow(truth - mean, 2);
+            }
+        }
+        assert_near(1 - sse / sst, b->cv_r2[t], 1e-4);
+    }
+    return PH_OK;
+}
+
+static void estimates_are_out_of_fold(void **state)
+{
+    struct phi_columns_memory memory = {y, PHI_DTYPE_F32, N, T};
+    struct phi_columns targets = phi_columns_over(&memory, T, "targets");
+    struct phi_ridge_sink sink = {check_estimates, NULL};
+    struct phi_ridge_options options = usual();
+    struct phi_ridge_report report;
+    struct phi_ridge_plan *plan;
+    struct ph_error err = {0};
+
+    (void)state;
+    options.estimates = true;
+    options.n_block = 700;
+    for (int choice = PHI_RIDGE_PER_TARGET; choice <= PHI_RIDGE_SHARED; choice++) {
+        options.choice = (enum phi_ridge_choice)choice;
+        assert_ok(phi_ridge_plan_dual(k, NULL, N, &options, &plan, &err), err);
+        assert_ok(phi_ridge_fit(plan, &targets, &sink, &report, &err), err);
+        phi_ridge_plan_destroy(&plan);
+    }
+}
+
 static enum ph_status try_fit(const struct phi_ridge_options *options, const float *targets,
                               size_t n_rows, size_t n_targets, struct ph_error *err)
 {
@@ -285,6 +337,7 @@ int main(void)
         cmocka_unit_test(blocks_and_threads_change_no_bit),
         cmocka_unit_test(penalties_follow_the_noise),
         cmocka_unit_test(folds_may_bring_their_gram),
+        cmocka_unit_test(estimates_are_out_of_fold),
         cmocka_unit_test(bad_targets_are_named),
         cmocka_unit_test(bad_options_are_named),
     };
