@@ -15,7 +15,7 @@ enum ph_status phi_wire_sender_init(struct phi_wire_sender *sender,
     if (!sender->config.retry_ns)
         sender->config.retry_ns = 500 * MS;
     if (!sender->config.silence_ns)
-        sender->config.silence_ns = 2000 * MS;
+        sender->config.silence_ns = 5000 * MS;
     if (!sender->config.ping_ns)
         sender->config.ping_ns = 1000 * MS;
     if (!sender->config.ack_ns)

@@ -34,7 +34,7 @@ enum phi_wire_sender_step {
 struct phi_wire_sender_config {
     uint64_t n_volumes; /* of the run */
     int64_t retry_ns;   /* HELLO, END and unanswered volumes are said again after this; 0.5 s */
-    int64_t silence_ns; /* without any message the peer counts as gone; 2 s */
+    int64_t silence_ns; /* without any message the peer counts as gone; 5 s */
     int64_t ping_ns;    /* between two PINGs; 1 s */
     int64_t ack_ns;     /* volumes under way without an ACK for so long are sent again; 5 s */
 };

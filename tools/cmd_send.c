@@ -346,6 +346,16 @@ static void hear_volumes(struct sending *s, const struct phi_wire_message *m, in
     }
 }
 
+/* The engine measures the clocks' offset too. */
+static void answer_ping(void *socket, const struct phi_wire_message *ping)
+{
+    struct phi_wire_message pong = phi_wire_message_of(PHI_WIRE_PONG);
+
+    pong.sent_ns = ping->sent_ns;
+    pong.now_ns = now_ns();
+    (void)!phi_wire_send(socket, NULL, &pong, NULL, 0); /* the next one will do */
+}
+
 static void hear(struct sending *s, void *socket)
 {
     struct phi_wire_received received;
@@ -355,7 +365,9 @@ static void hear(struct sending *s, void *socket)
     while (socket && phi_wire_receive(socket, false, &received) == PH_OK) {
         if (!received.is_odd && !phi_wire_parse(zmq_msg_data(&received.json),
                                                 zmq_msg_size(&received.json), &m, &ignored)) {
-            if (socket == s->control)
+            if (m.type == PHI_WIRE_PING)
+                answer_ping(socket, &m);
+            else if (socket == s->control)
                 hear_control(s, &m, now_ns());
             else
                 hear_volumes(s, &m, now_ns());

@@ -11,7 +11,7 @@ static struct phi_wire_sender sender;
 
 static void start(uint64_t n_volumes)
 {
-    struct phi_wire_sender_config config = {.n_volumes = n_volumes};
+    struct phi_wire_sender_config config = {.n_volumes = n_volumes, .silence_ns = 2000 * MS};
 
     phi_wire_sender_fini(&sender);
     assert_int_equal(phi_wire_sender_init(&sender, &config, 0), PH_OK);
