@@ -12,6 +12,7 @@
 #include "cli.h"
 #include "models/dand.h"
 #include "nn/layers.h"
+#include "plugins/generator/common/weights_file.h"
 #include "train/encoder.h"
 #include "train/model.h"
 #include "train/net.h"
@@ -202,7 +203,7 @@ static enum ph_status fill(struct train_model *m, const struct train_setup *setu
     m->x = phi_calloc2(m->batch, (size_t)3 * SIDE * SIDE, sizeof(float));
     if (status != PH_OK || !m->z || !m->x)
         return phi_error_nomem(reterr, "a batch", m->batch * 3 * SIDE * SIDE * sizeof(float));
-    status = train_weights_load(m->weights, m->params->encoder, "dand.f.", reterr);
+    status = phi_weights_load(m->weights, m->params->encoder, "dand.f.", reterr);
     if (status == PH_OK && train_encoder_features(m->weights) == 0)
         status = phi_error(reterr, PH_E_FORMAT, "%s: this is no encoder", m->params->encoder);
     if (status == PH_OK)

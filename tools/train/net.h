@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the trainers share: a graph with its tape, a running average of weights, weights read from a
- * model file, and pictures placed on a sheet.
+ * What the trainers share: a graph with its tape, a running average of weights, and
+ * pictures placed on a sheet.
  */
 #ifndef TOOLS_TRAIN_NET_H
 #define TOOLS_TRAIN_NET_H
@@ -28,10 +28,6 @@ PH_NODISCARD enum ph_status train_net_finish(struct train_net *net, struct phi_w
 
 /* Frees both; accepts half-made ones. */
 void train_net_fini(struct train_net *net);
-
-/* Reads all tensors of a model file whose names begin with `prefix` into `weights`. */
-PH_NODISCARD enum ph_status train_weights_load(struct phi_weights *weights, const char *path,
-                                               const char *prefix, struct ph_error *reterr);
 
 /* Picture `i` of a sheet of n x n, from chw[3][side][side] in [low, high], into
  * rgb[n * side][n * side][3]. */
