@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "cli.h"
 #include "tools/stimuli/face.h"
+#include "tools/stimuli/film.h"
 #include "tools/stimuli/set_write.h"
 
 struct face_options {
@@ -201,7 +202,186 @@ static const struct cli_command faces = {
     "phos stimuli faces --out frontal --fix yaw=0 --fix pitch=0 --fix roll=0 --spread 0.8",
     run_faces};
 
-static const struct cli_command *const sets[] = {&faces};
+#define N_FILM_ATTRIBUTES 3
+
+struct film_options {
+    const char *out;
+    int64_t n_clips, n_frames, first, seed, width, height;
+    double fps;
+    const char *kinds;
+    bool png;
+    enum phi_film_kind kind[PHI_FILM_N_KINDS]; /* [n_kinds], taken in turns */
+    size_t n_kinds;
+};
+
+/* "faces,scenes" */
+static bool take_kinds(struct film_options *options)
+{
+    const char *at = options->kinds;
+
+    while (*at) {
+        size_t length = strcspn(at, ",");
+        int kind = 0;
+
+        while (kind < PHI_FILM_N_KINDS &&
+               (strlen(phi_film_kind_name((enum phi_film_kind)kind)) != length ||
+                strncmp(phi_film_kind_name((enum phi_film_kind)kind), at, length) != 0))
+            kind++;
+        if (kind == PHI_FILM_N_KINDS || options->n_kinds == PHI_FILM_N_KINDS)
+            return false;
+        options->kind[options->n_kinds++] = (enum phi_film_kind)kind;
+        at += length + (at[length] == ',');
+    }
+    return options->n_kinds > 0;
+}
+
+static enum ph_status film_all(const struct film_options *options, struct phi_film_painter *painter,
+                               struct phi_stimuli_writer *writer, struct ph_error *reterr)
+{
+    uint8_t *rgb = phi_calloc2((size_t)options->width, (size_t)options->height, 3);
+    int64_t n = options->n_clips * options->n_frames;
+    enum ph_status status =
+        rgb ? PH_OK
+            : phi_error_nomem(reterr, "a frame", (size_t)(options->width * options->height));
+
+    for (int64_t i = 0; status >= 0 && i < n; i++) {
+        uint64_t number = (uint64_t)(options->first + i / options->n_frames);
+        const struct phi_film_clip clip = {options->kind[number % options->n_kinds],
+                                           (uint64_t)options->seed, number};
+        double time_s = (double)(i % options->n_frames) / options->fps;
+        const double attributes[N_FILM_ATTRIBUTES] = {(double)clip.kind,
+                                                      (double)(i % options->n_frames), time_s};
+
+        status = phi_film_paint(painter, &clip, time_s, rgb);
+        if (status < 0)
+            (void)phi_error(reterr, status, "frame %lld could not be drawn", (long long)i);
+        else
+            status = phi_stimuli_writer_add(writer, rgb, attributes,
+                                            (int32_t)(i / options->n_frames), reterr);
+        cli_progress("frames", (uint64_t)i + 1, (uint64_t)n);
+        if (cli_interrupted())
+            status = phi_error(reterr, PH_E_STATE, "interrupted");
+    }
+    cli_progress_end();
+    phi_free(rgb);
+    return status;
+}
+
+static enum ph_status make_films(const struct film_options *options, struct ph_error *reterr)
+{
+    static const char *const names[N_FILM_ATTRIBUTES] = {"kind", "frame", "time_s"};
+    char seed[24];
+    char first[24];
+    char fps[32];
+    const struct phi_safetensors_pair notes[] = {{"set", "films"},
+                                                 {"seed", seed},
+                                                 {"first", first},
+                                                 {"fps", fps},
+                                                 {"kinds", "0 faces, 1 shapes, 2 scenes"}};
+    const struct phi_stimuli_plan plan = {.folder = options->out,
+                                          .n = (size_t)(options->n_clips * options->n_frames),
+                                          .height = (size_t)options->height,
+                                          .width = (size_t)options->width,
+                                          .png = options->png,
+                                          .film = true,
+                                          .name_format = "frame_%06zu.png",
+                                          .attribute_names = names,
+                                          .n_attributes = N_FILM_ATTRIBUTES,
+                                          .notes = notes,
+                                          .n_notes = sizeof notes / sizeof *notes};
+    struct phi_film_painter *painter = NULL;
+    struct phi_stimuli_writer *writer = NULL;
+    enum ph_status status;
+
+    (void)snprintf(seed, sizeof seed, "%lld", (long long)options->seed);
+    (void)snprintf(first, sizeof first, "%lld", (long long)options->first);
+    (void)snprintf(fps, sizeof fps, "%.9g", options->fps);
+    status =
+        phi_film_painter_create((size_t)options->width, (size_t)options->height, &painter, reterr);
+    if (status >= 0)
+        status = phi_stimuli_writer_create(&plan, &writer, reterr);
+    if (status >= 0)
+        status = film_all(options, painter, writer, reterr);
+    if (status >= 0)
+        status = phi_stimuli_writer_finish(writer, reterr);
+    phi_stimuli_writer_destroy(&writer);
+    phi_film_painter_destroy(&painter);
+    return status;
+}
+
+static int check_film(const struct cli_command *self, struct film_options *options)
+{
+    if (!options->out)
+        return cli_usage(self, "--out DIR is needed");
+    if (options->n_clips < 1 || options->n_frames < 1 || options->n_clips > 1000000 ||
+        options->n_frames > 1000000 || options->n_clips * options->n_frames > 10000000)
+        return cli_usage(self, "--clips and --frames must be at least 1, and 10000000 in all");
+    if (options->first < 0 || options->seed < 0 || !(options->fps > 0 && options->fps <= 1000))
+        return cli_usage(self, "--first and --seed must not be negative, --fps above 0");
+    if (options->width < 16 || options->height < 16 || options->width > PHI_FILM_MAX_SIDE ||
+        options->height > PHI_FILM_MAX_SIDE || options->width % 8 || options->height % 8)
+        return cli_usage(self, "--width and --height must be multiples of 8 from 16 to %d",
+                         PHI_FILM_MAX_SIDE);
+    if (!take_kinds(options))
+        return cli_usage(self, "--kinds '%s' is not a list of faces, shapes, scenes",
+                         options->kinds);
+    return -1;
+}
+
+static int run_films(const struct cli_command *self, int argc, char **argv)
+{
+    struct film_options options = {.n_clips = 30,
+                                   .n_frames = 50,
+                                   .seed = 1,
+                                   .width = 64,
+                                   .height = 64,
+                                   .fps = 10,
+                                   .kinds = "faces,shapes,scenes"};
+    bool json = false;
+    const struct cli_option table[] = {
+        {CLI_TEXT, "out", &options.out, "DIR", "folder to write (made if missing)"},
+        {CLI_INT, "clips", &options.n_clips, "N", "how many clips (30)"},
+        {CLI_INT, "frames", &options.n_frames, "N", "frames of each clip (50)"},
+        {CLI_INT, "first", &options.first, "I", "index of the first clip in the endless set (0)"},
+        {CLI_INT, "seed", &options.seed, "N", "which endless set (1)"},
+        {CLI_INT, "width", &options.width, "PX", "multiple of 8 (64)"},
+        {CLI_INT, "height", &options.height, "PX", "multiple of 8 (64)"},
+        {CLI_REAL, "fps", &options.fps, "N", "frames a second (10)"},
+        {CLI_TEXT, "kinds", &options.kinds, "LIST", "clips take turns (faces,shapes,scenes)"},
+        {CLI_BOOL, "png", &options.png, NULL, "a PNG for each frame as well"},
+        CLI_JSON(&json),
+        CLI_END};
+    struct cli_args args;
+    struct ph_error err;
+    int code = cli_parse(self, table, argc, argv, &args);
+
+    if (code >= 0)
+        return code;
+    if (args.n > 0)
+        return cli_usage(self, "no operands are taken");
+    code = check_film(self, &options);
+    if (code >= 0)
+        return code;
+    cli_catch_interrupts();
+    if (make_films(&options, &err) < 0)
+        return cli_interrupted() ? CLI_INTERRUPTED : cli_fail(&err);
+    report("frames", options.out, options.n_clips * options.n_frames,
+           (const int64_t[2]){options.height, options.width}, json);
+    return CLI_DONE;
+}
+
+static const struct cli_command films = {
+    "stimuli films",
+    "draws procedural film clips",
+    "",
+    "Clips of faces in motion, of textured shapes that drift and hide each other, and of a camera\n"
+    "panning over landscapes. Clip I of seed S is always the same film, at any frame rate. Writes\n"
+    "DIR/stimuli.safetensors (all frames, with the clip of each), DIR/attributes.tsv and a sheet.",
+    "phos stimuli films --out film --clips 60 --frames 60\n"
+    "phos stimuli films --out kitti-sized --width 160 --height 128 --kinds scenes --png",
+    run_films};
+
+static const struct cli_command *const sets[] = {&faces, &films};
 
 #define N_SETS (sizeof sets / sizeof *sets)
 
@@ -218,14 +398,15 @@ static int run_stimuli(const struct cli_command *self, int argc, char **argv)
             return sets[i]->run(sets[i], argc - 1, argv + 1);
     }
     code = cli_parse(self, none, argc, argv, &args);
-    return code >= 0 ? code : cli_usage(self, "name a set: faces");
+    return code >= 0 ? code : cli_usage(self, "name a set: faces or films");
 }
 
 const struct cli_command cmd_stimuli = {
     "stimuli",
     "draws sets of procedural stimuli",
-    "faces",
+    "faces|films",
     "Stimulus sets without a licence and with known attributes, the same on every machine.\n"
-    "'phos stimuli faces --help' tells more.",
-    "phos stimuli faces --out stimuli --n 700",
+    "'phos stimuli faces --help' and 'phos stimuli films --help' tell more.",
+    "phos stimuli faces --out stimuli --n 700\n"
+    "phos stimuli films --out film --clips 60",
     run_stimuli};
