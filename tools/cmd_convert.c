@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/str.h"
 #include "cli.h"
 #include "convert/convert.h"
 
@@ -27,7 +28,8 @@ static enum ph_status convert_all(const struct phi_arrays *in, bool flip,
 
 static const struct convert_kind as_is = {"arrays", "any arrays, unchanged, by their own names",
                                           convert_all};
-static const struct convert_kind *const kinds[] = {&as_is, &convert_prednet};
+static const struct convert_kind *const kinds[] = {&as_is, &convert_dcgan, &convert_m2,
+                                                   &convert_prednet};
 
 #define N_KINDS (sizeof kinds / sizeof *kinds)
 
@@ -39,6 +41,36 @@ static const struct convert_kind *find_kind(const char *name)
     return NULL;
 }
 
+/* "path/v.ndict.tar.gz" -> "v" */
+static void stem_of(const char *path, char stem[64])
+{
+    const char *slash = strrchr(path, '/');
+
+    (void)phi_str_copy(stem, 64, slash ? slash + 1 : path);
+    stem[strcspn(stem, ".")] = '\0';
+}
+
+/* Loads `path` and puts "STEM/" before its names, so that several files may use the same ones. */
+static enum ph_status load_with_stem(struct phi_arrays *in, const char *path,
+                                     struct ph_error *reterr)
+{
+    struct phi_arrays own = {0};
+    char stem[64];
+    enum ph_status status = phi_arrays_load(&own, path, reterr);
+
+    stem_of(path, stem);
+    for (size_t i = 0; i < own.n && status == PH_OK; i++) {
+        char name[512];
+        struct phi_safetensors_tensor moved = own.items[i];
+
+        (void)snprintf(name, sizeof name, "%s/%s", stem, own.items[i].name);
+        own.items[i].data = NULL; /* add takes it over */
+        status = phi_arrays_add(in, name, &moved, reterr);
+    }
+    phi_arrays_fini(&own);
+    return status;
+}
+
 static enum ph_status convert_files(const struct convert_kind *kind, const struct cli_args *files,
                                     bool flip, struct convert_output *out, struct ph_error *reterr)
 {
@@ -46,7 +78,8 @@ static enum ph_status convert_files(const struct convert_kind *kind, const struc
     enum ph_status status = PH_OK;
 
     for (int i = 0; i < files->n && status == PH_OK; i++)
-        status = phi_arrays_load(&in, files->operands[i], reterr);
+        status = files->n > 1 ? load_with_stem(&in, files->operands[i], reterr)
+                              : phi_arrays_load(&in, files->operands[i], reterr);
     if (status == PH_OK) {
         status = kind->convert(&in, flip, out, reterr);
         if (status != PH_OK)
@@ -81,7 +114,7 @@ static int run_convert(const struct cli_command *self, int argc, char **argv)
     bool flip = false;
     bool json = false;
     const struct cli_option options[] = {
-        {CLI_TEXT, "as", &as, "KIND", "arrays (default) or prednet"},
+        {CLI_TEXT, "as", &as, "KIND", "arrays (default), dcgan, m2 or prednet"},
         {CLI_TEXT, "out", &path, "FILE", "the .safetensors file to write"},
         {CLI_BOOL, "flip", &flip, NULL, "rotate kernels by 180 degrees (Theano weights)"},
         CLI_JSON(&json),

@@ -7,7 +7,8 @@
 #include "nn/prim.h"
 #include "train/loop.h"
 
-static const struct train_model_type *const types[] = {&train_dand, &train_encoder, &train_vae};
+static const struct train_model_type *const types[] = {&train_dand, &train_encoder, &train_prednet,
+                                                       &train_vae};
 
 #define N_TYPES (sizeof types / sizeof *types)
 

@@ -16,7 +16,8 @@ enum ph_status train_data_take(struct train_data *data, size_t n, size_t n_attri
 
     if (n == 0)
         return phi_error(reterr, PH_E_INVAL, "there are no pictures to train on");
-    if (!phi_mul_size(n, data->side * data->side * 3, &n_bytes) || n_bytes > MAX_PIXEL_BYTES)
+    if (!phi_mul_size(n, data->n_stored * data->side * data->side * 3, &n_bytes) ||
+        n_bytes > MAX_PIXEL_BYTES)
         return phi_error(reterr, PH_E_LIMIT, "%zu pictures of %zu x %zu do not fit into %zu GiB", n,
                          data->side, data->side, MAX_PIXEL_BYTES >> 30);
     data->pixels = phi_calloc(n_bytes, 1);
@@ -40,7 +41,21 @@ enum ph_status train_data_load(const struct train_data_params *params, train_pro
     data->size = (size_t)params->size;
     data->side = (size_t)(params->size + params->crop);
     data->flip = params->flip;
-    if (params->type == TRAIN_FOLDER)
+    data->n_stored = data->n_frames = 1;
+    if (params->type >= TRAIN_FILMS) {
+        data->n_stored = (size_t)params->length;
+        data->n_frames = (size_t)params->frames;
+        if (params->frames > params->length)
+            status =
+                phi_error(reterr, PH_E_INVAL, "data.frames is over data.length: a clip has %lld",
+                          (long long)params->length);
+        else if (params->type == TRAIN_FILMS)
+            status = train_data_films(data, params, progress, context, reterr);
+        else if (params->type == TRAIN_FRAMES)
+            status = train_data_folder(data, params, progress, context, reterr);
+        else
+            status = train_data_video(data, params, reterr);
+    } else if (params->type == TRAIN_FOLDER)
         status = train_data_folder(data, params, progress, context, reterr);
     else if (params->type == TRAIN_TENSORS)
         status = train_data_tensors(data, params, reterr);
@@ -98,24 +113,40 @@ static uint32_t shuffled(uint64_t seed, uint64_t i, size_t n)
     return (uint32_t)at;
 }
 
-static void copy_picture(const struct train_data *data, size_t index, struct phi_rng *rng,
-                         float *out)
+/* A window of a picture: the same for all frames of a clip. */
+struct window {
+    size_t x0, y0;
+    bool mirror;
+};
+
+static void copy_picture(const struct train_data *data, const uint8_t *picture,
+                         const struct window *window, float *out)
 {
-    size_t room = data->side - data->size + 1;
-    size_t y0 = (size_t)phi_rng_below(rng, room);
-    size_t x0 = (size_t)phi_rng_below(rng, room);
-    bool mirror = data->flip && (phi_rng_u64(rng) & 1);
     size_t plane = data->size * data->size;
 
     for (size_t y = 0; y < data->size; y++)
         for (size_t x = 0; x < data->size; x++) {
-            size_t sx = x0 + (mirror ? data->size - 1 - x : x);
-            const uint8_t *pixel =
-                data->pixels + ((index * data->side + y0 + y) * data->side + sx) * 3;
+            size_t sx = window->x0 + (window->mirror ? data->size - 1 - x : x);
+            const uint8_t *pixel = picture + ((window->y0 + y) * data->side + sx) * 3;
 
             for (size_t c = 0; c < 3; c++)
                 out[c * plane + y * data->size + x] = (float)pixel[c] / 255.0f;
         }
+}
+
+static void copy_example(const struct train_data *data, size_t index, struct phi_rng *rng,
+                         const struct train_batch *batch, size_t i)
+{
+    size_t room = data->side - data->size + 1;
+    size_t frame_bytes = data->side * data->side * 3;
+    struct window window = {.x0 = (size_t)phi_rng_below(rng, room),
+                            .y0 = (size_t)phi_rng_below(rng, room)};
+    size_t first = (size_t)phi_rng_below(rng, data->n_stored - data->n_frames + 1);
+
+    window.mirror = data->flip && (phi_rng_u64(rng) & 1);
+    for (size_t t = 0; t < data->n_frames; t++)
+        copy_picture(data, data->pixels + (index * data->n_stored + first + t) * frame_bytes,
+                     &window, batch->images + (t * batch->n + i) * 3 * data->size * data->size);
 }
 
 void train_batch_fill(const struct train_data *data, uint64_t seed, uint64_t step,
@@ -128,7 +159,7 @@ void train_batch_fill(const struct train_data *data, uint64_t seed, uint64_t ste
         size_t index = shuffled(seed, step * batch->n + i, data->n);
 
         batch->index[i] = (uint32_t)index;
-        copy_picture(data, index, &rng, batch->images + i * 3 * data->size * data->size);
+        copy_example(data, index, &rng, batch, i);
         if (batch->attributes)
             memcpy(batch->attributes + i * data->n_attributes,
                    data->attributes + index * data->n_attributes,

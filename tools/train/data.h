@@ -12,10 +12,12 @@
 #include "train/recipe.h"
 
 struct train_data {
-    size_t n;            /* pictures */
+    size_t n;            /* examples: pictures, or clips of a film */
     size_t side;         /* stored height and width: size + crop */
     size_t size;         /* height and width that a batch has */
-    uint8_t *pixels;     /* [n][side][side][3] */
+    size_t n_stored;     /* frames stored of an example; 1 for pictures */
+    size_t n_frames;     /* consecutive frames of it that a batch has; 1 for pictures */
+    uint8_t *pixels;     /* [n][n_stored][side][side][3] */
     size_t n_attributes; /* 0 where there are none */
     float *attributes;   /* [n][n_attributes], about -1..1 */
     char (*names)[64];   /* [n_attributes] */
@@ -39,11 +41,18 @@ PH_NODISCARD enum ph_status train_data_folder(struct train_data *data,
                                               const struct train_data_params *params,
                                               train_progress_fn *progress, void *context,
                                               struct ph_error *reterr);
+PH_NODISCARD enum ph_status train_data_films(struct train_data *data,
+                                             const struct train_data_params *params,
+                                             train_progress_fn *progress, void *context,
+                                             struct ph_error *reterr);
+PH_NODISCARD enum ph_status train_data_video(struct train_data *data,
+                                             const struct train_data_params *params,
+                                             struct ph_error *reterr);
 PH_NODISCARD enum ph_status train_data_tensors(struct train_data *data,
                                                const struct train_data_params *params,
                                                struct ph_error *reterr);
 
-/* Room for n pictures (and n_attributes each). */
+/* Room for n examples of data->n_stored frames (and n_attributes each). */
 PH_NODISCARD enum ph_status train_data_take(struct train_data *data, size_t n, size_t n_attributes,
                                             struct ph_error *reterr);
 
@@ -53,7 +62,7 @@ void train_data_destroy(struct train_data **data);
 /* One batch. */
 struct train_batch {
     size_t n;
-    float *images;     /* [n][3][size][size], 0..1 */
+    float *images;     /* [n_frames][n][3][size][size], 0..1 */
     float *attributes; /* [n][n_attributes] or NULL */
     uint32_t *index;   /* [n] which example */
 };

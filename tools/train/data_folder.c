@@ -196,10 +196,10 @@ static enum ph_status read_all(struct train_data *data, const struct train_data_
     char *hint = table->rows;
     enum ph_status status = PH_OK;
 
-    for (size_t i = 0; i < data->n && status == PH_OK; i++) {
+    for (size_t i = 0; i < data->n * data->n_stored && status == PH_OK; i++) {
         const char *file = entries[i]->d_name;
 
-        if (progress && i % 64 == 0 && !progress(context, i, data->n))
+        if (progress && i % 64 == 0 && !progress(context, i, data->n * data->n_stored))
             return phi_error(reterr, PH_E_STATE, "interrupted while reading pictures");
         status = read_picture(data, i, params->path, file, reterr);
         if (status == PH_OK && table->n_names)
@@ -213,10 +213,11 @@ static enum ph_status fill(struct train_data *data, const struct train_data_para
                            void *context, struct ph_error *reterr)
 {
     struct table *table = phi_calloc(1, sizeof *table);
-    size_t n =
-        params->count && (size_t)params->count < n_entries ? (size_t)params->count : n_entries;
+    size_t n = n_entries / data->n_stored; /* examples; what does not fill a clip is left out */
     enum ph_status status = PH_OK;
 
+    if (params->count && (size_t)params->count < n)
+        n = (size_t)params->count;
     if (!table)
         return phi_error_nomem(reterr, "an attribute table", sizeof *table);
     if (params->attributes[0])

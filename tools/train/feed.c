@@ -26,7 +26,7 @@ struct train_feed {
 static enum ph_status take_batch(struct train_batch *batch, const struct train_data *data, size_t n)
 {
     batch->n = n;
-    batch->images = phi_calloc2(n, 3 * data->size * data->size, sizeof(float));
+    batch->images = phi_calloc2(n * data->n_frames, 3 * data->size * data->size, sizeof(float));
     batch->index = phi_calloc(n, sizeof(uint32_t));
     if (data->n_attributes)
         batch->attributes = phi_calloc2(n, data->n_attributes, sizeof(float));

@@ -71,7 +71,7 @@ struct train_model_type {
     void (*destroy)(struct train_model **model);
 };
 
-extern const struct train_model_type train_vae, train_encoder, train_dand;
+extern const struct train_model_type train_vae, train_encoder, train_dand, train_prednet;
 
 /* Adds a pair to an export; the value is formatted as by printf. */
 void train_note(struct train_export *export, const char *key, const char *format, ...)

@@ -16,7 +16,14 @@
 #include "host/param.h"
 #include "phosphene/plugin.h"
 
-enum train_data_type { TRAIN_FACES = 0, TRAIN_FOLDER = 1, TRAIN_TENSORS = 2 };
+enum train_data_type {
+    TRAIN_FACES = 0,
+    TRAIN_FOLDER = 1,
+    TRAIN_TENSORS = 2,
+    TRAIN_FILMS = 3, /* from here on examples are clips */
+    TRAIN_FRAMES = 4,
+    TRAIN_VIDEO = 5
+};
 
 struct train_data_params {
     int32_t type;           /* enum train_data_type */
@@ -29,6 +36,10 @@ struct train_data_params {
     const char *tensor;     /* name of the array in a file */
     bool flip;              /* mirror half of the pictures */
     int64_t crop;           /* take a random window this much smaller than the picture */
+    int32_t kind;           /* of procedural films; 3 for all */
+    int64_t length;         /* frames of a clip */
+    int64_t frames;         /* consecutive ones of them in an example */
+    double fps;
 };
 
 struct train_optim_params {

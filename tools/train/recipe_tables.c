@@ -4,14 +4,17 @@
  */
 #include "train/recipe.h"
 
-static const char *const data_types[] = {"faces", "folder", "tensors", NULL};
+static const char *const data_types[] = {"faces",  "folder", "tensors", "films",
+                                         "frames", "video",  NULL};
+static const char *const film_kinds[] = {"faces", "shapes", "scenes", "all", NULL};
 static const char *const optim_types[] = {"sgd", "rmsprop", "adam", "adamw", NULL};
 static const char *const schedules[] = {"constant", "step", "linear", "cosine", NULL};
 
 static const struct ph_param data_params[] = {
-    PH_ENUM(
-        struct train_data_params, type, TRAIN_FACES, data_types, 0,
-        "Procedural faces, a folder of PNG and JPEG pictures, or an array of a safetensors file."),
+    PH_ENUM(struct train_data_params, type, TRAIN_FACES, data_types, 0,
+            "Procedural faces; a folder of PNG and JPEG pictures; an array of a safetensors file; "
+            "procedural films; a folder of frames in the order of their names; a video file "
+            "(through ffmpeg)."),
     PH_INT(struct train_data_params, count, 0, 0, 10000000, "pictures", 0,
            "How many to use; 0 takes all of a folder or file, and 10,000 faces."),
     PH_INT(struct train_data_params, first, 0, 0, 1e15, "", 0,
@@ -27,6 +30,13 @@ static const struct ph_param data_params[] = {
     PH_BOOL(struct train_data_params, flip, false, 0, "Mirror each picture with probability 1/2."),
     PH_INT(struct train_data_params, crop, 0, 0, 256, "pixels", 0,
            "Read pictures this much larger and cut a random window of `size` from each."),
+    PH_ENUM(struct train_data_params, kind, 3, film_kinds, 0, "Procedural films to draw."),
+    PH_INT(struct train_data_params, length, 20, 2, 100000, "frames", 0,
+           "Frames of a clip; longer films are cut into clips of this length."),
+    PH_INT(struct train_data_params, frames, 10, 2, 1000, "frames", 0,
+           "Consecutive frames of a clip that a training step sees."),
+    PH_FLOAT(struct train_data_params, fps, 10, 0.1, 240, "1/s", 0,
+             "Frames a second, of procedural films and taken from a video."),
 };
 
 static const struct ph_param optim_params[] = {
