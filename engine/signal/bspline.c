@@ -16,6 +16,9 @@
 #define FIR_REACH 11
 #define FIR_POLE  (-0.26794919243112270647) /* sqrt(3) - 2 */
 #define ROW_BLOCK 256
+/* A voxel reaches half a step beyond its centre. Without this the outer slices would flicker
+ * between signal and 0 when the head moves by hundredths of a voxel. */
+#define BORDER_SLACK 0.5
 
 struct phi_bspline {
     size_t n[3];
@@ -213,7 +216,7 @@ static size_t reslice_row(const struct phi_bspline *s, const struct phi_affine *
     float x[ROW_BLOCK];
     const float zeros[ROW_BLOCK] = {0};
     float inside[ROW_BLOCK];
-    struct phi_spline_points points = {.x = x, .y = zeros, .z = zeros};
+    struct phi_spline_points points = {.x = x, .y = zeros, .z = zeros, .slack = BORDER_SLACK};
     size_t n_inside = 0;
 
     for (int i = 0; i < 3; i++) {

@@ -34,8 +34,9 @@ float *phi_bspline_origin(struct phi_bspline *spline);
 void phi_bspline_mirror(struct phi_bspline *spline);
 
 /* out[nz][ny][nx] on a grid of n[3] voxels: the spline at map (voxel of that grid -> voxel of the
- * spline), slices first_slice <= z < last_slice only. Outside the spline's grid: 0. Returns how
- * many voxels lie outside. Threads may work on different slices. */
+ * spline), slices first_slice <= z < last_slice only. Up to half a voxel beyond the grid the
+ * border's value holds; further outside: 0. Returns how many voxels lie there. Threads may work on
+ * different slices. */
 size_t phi_bspline_reslice(const struct phi_bspline *spline, const struct phi_affine *map,
                            const size_t n[3], size_t first_slice, size_t last_slice, float *out);
 

@@ -85,7 +85,8 @@ PH_NODISCARD enum ph_status phi_realign_estimate(struct phi_realign *realign, co
                                                  struct phi_realign_result *ret_result);
 
 /* The volume of the last estimate, moved by `pose`, on the reference grid: slices first_slice <= z
- * < last_slice of out[nz][ny][nx]. Outside the image: 0. *ret_outside counts those voxels. */
+ * < last_slice of out[nz][ny][nx]. More than half a voxel outside the image: 0;
+ * *ret_outside counts those voxels. */
 PH_NODISCARD enum ph_status phi_realign_reslice(const struct phi_realign *realign,
                                                 const struct phi_affine *pose, size_t first_slice,
                                                 size_t last_slice, float *out, size_t *ret_outside);

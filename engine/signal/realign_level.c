@@ -13,6 +13,7 @@
 #define GRADIENT_STEP  0.05 /* voxels */
 #define PARAMETER_STEP 1e-6 /* mm or rad */
 #define POINT_SEED     20U
+#define EDGE_SLACK     1e-6 /* voxels: rounding must not throw the border out of the grid */
 #define LEAST_POINTS   32
 #define PIVOT_FLOOR    1e-5 /* of the best determined shift or rotation: less is rounding */
 
@@ -141,7 +142,8 @@ static void sample_shifted(const struct phi_realign_level *level, const struct p
 {
     const struct phi_spline_view view = phi_bspline_view(spline);
     struct phi_spline_points points = {
-        level->x, level->y, level->z, level->n_candidates, {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0}};
+        level->x,  level->y, level->z, level->n_candidates, {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0},
+        EDGE_SLACK};
 
     points.map[4 * axis + 3] = shift;
     (void)phi_spatial_kernels()->sample(&view, &points, out, level->inside);
@@ -353,7 +355,8 @@ enum ph_status phi_realign_level_look(struct phi_realign_level *level,
                                       struct phi_realign_look *ret_look)
 {
     const struct phi_spline_view view = phi_bspline_view(smoothed);
-    struct phi_spline_points points = {level->x, level->y, level->z, level->n_points, {0}};
+    struct phi_spline_points points = {level->x,        level->y, level->z,
+                                       level->n_points, {0},      EDGE_SLACK};
     struct phi_realign_look look = {0};
     struct phi_affine map;
     struct sums s;

@@ -24,7 +24,6 @@ typedef float v4 __attribute__((vector_size(16)));
 typedef float v4u __attribute__((vector_size(16), aligned(4), may_alias));
 
 #define SAMPLE_BLOCK 64
-#define EDGE_SLACK   1e-6 /* voxels: rounding must not throw the border out of the grid */
 #define POLE         (-0.26794919243112270647) /* sqrt(3) - 2 */
 #define GAIN         6.0F                      /* (1 - POLE)(1 - 1 / POLE) */
 #define POLE_REACH   18                        /* |POLE|^18 is below float32 resolution */
@@ -235,7 +234,7 @@ static void locate(const struct phi_spline_points *p, size_t first, size_t n, in
     for (size_t i = 0; i < n; i++) {
         double at = m[0] * (double)p->x[first + i] + m[1] * (double)p->y[first + i] +
                     m[2] * (double)p->z[first + i] + m[3];
-        float in = at >= -EDGE_SLACK && at <= top + EDGE_SLACK ? 1.0F : 0.0F;
+        float in = at >= -p->slack && at <= top + p->slack ? 1.0F : 0.0F;
 
         at = at > 0.0 ? at : 0.0; /* also NaN */
         at = at < top ? at : top;

@@ -36,6 +36,7 @@ struct phi_spline_points {
     const float *z;
     size_t n;
     double map[12];
+    double slack; /* voxels beyond the grid that still count as inside, with the border's value */
 };
 
 struct phi_spatial_kernels {

@@ -185,11 +185,15 @@ static void test_outside_is_zero(void **state)
     struct phi_affine map = phi_affine_identity();
 
     (void)state;
-    map.m[0][3] = 2.5; /* x = 0, 1, 2 of 6 remain inside */
+    map.m[0][3] = 2.6; /* x = 0, 1, 2 of 6 remain inside */
     assert_int_equal(phi_bspline_reslice(spline, &map, n, 0, 4, out), 60);
     for (size_t i = 0; i < 120; i++)
         if (i % 6 >= 3)
             assert_near(out[i], 0, 0);
+    map.m[0][3] = 0.4; /* half a voxel beyond the border its value holds */
+    assert_int_equal(phi_bspline_reslice(spline, &map, n, 0, 4, out), 0);
+    for (size_t i = 5; i < 120; i += 6)
+        assert_near(out[i], volume[i], 1e-5);
     map.m[0][3] = NAN;
     assert_int_equal(phi_bspline_reslice(spline, &map, n, 0, 4, out), 120);
     map.m[0][3] = 1e300;
@@ -238,7 +242,7 @@ static void test_instruction_sets_agree(void **state)
     float *y = random_volume(500, 2);
     float *z = random_volume(500, 3);
     float expected[500], got[500], inside[500], inside_got[500];
-    struct phi_spline_points points = {x, y, z, 500, {14, 0, 0, -1, 0, 12, 0, 0, 0, 0, 11, 0}};
+    struct phi_spline_points points = {x, y, z, 500, {14, 0, 0, -1, 0, 12, 0, 0, 0, 0, 11, 0}, 0};
 
     (void)state;
     for (size_t i = 1; phi_spatial_kernels_at(i); i++) {

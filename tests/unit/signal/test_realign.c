@@ -124,7 +124,10 @@ static void test_reslice_brings_back(void **state)
         double d = (double)b.volume[i] - (double)b.other[i];
         double e = (double)back[i] - (double)b.other[i];
 
-        if (back[i] == 0)
+        size_t z = i / (48 * 56);
+
+        /* Outside is 0, and the outermost slices hold the border's value. */
+        if (back[i] == 0 || z < 2 || z > 29)
             continue;
         before += d * d;
         after += e * e;
