@@ -12,6 +12,7 @@
 #include "io/file.h"
 
 #define MAX_RECIPE_BYTES ((size_t)1 << 20)
+#define MAX_VALUE        4096
 
 struct parser {
     struct recipe *recipe;
@@ -46,14 +47,34 @@ static enum ph_status at_node(const struct parser *p, struct fy_node *node)
                             mark ? mark->column + 1 : 0);
 }
 
+/* A scalar as it is, or a flat list joined with commas; false for anything else. */
+static bool value_text(struct fy_node *value, char text[MAX_VALUE])
+{
+    struct phi_str out = phi_str_over(text, MAX_VALUE);
+    void *at = NULL;
+    struct fy_node *item;
+
+    if (scalar(value))
+        return phi_str_copy(text, MAX_VALUE, scalar(value));
+    if (!value || !fy_node_is_sequence(value))
+        return false;
+    while ((item = fy_node_sequence_iterate(value, &at))) {
+        if (!scalar(item))
+            return false;
+        phi_str_addf(&out, "%s%s", out.length ? "," : "", scalar(item));
+    }
+    return !out.cut;
+}
+
 static enum ph_status set_param(const struct parser *p, struct phi_params *params,
                                 struct fy_node *key, struct fy_node *value)
 {
     const char *name = scalar(key);
-    const char *text = scalar(value);
+    char text[MAX_VALUE];
 
-    if (!name || !text) {
-        (void)phi_error(p->err, PH_E_INVAL, "'%s' takes a plain value", name ? name : "?");
+    if (!name || !value_text(value, text)) {
+        (void)phi_error(p->err, PH_E_INVAL, "'%s' takes a plain value or a flat list of them",
+                        name ? name : "?");
         return at_node(p, key);
     }
     if (phi_params_set(params, name, text, p->recipe->dir, p->err) != PH_OK)
