@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "graph/chain.h"
 
-#include <string.h>
-
 #include "base/error.h"
 #include "base/mem.h"
 #include "graph/order.h"
+#include "graph/pipe.h"
 #include "host/spec.h"
 
 /* Frames wait in a list between the last filter and phi_chain_next, because one call of a source
@@ -14,14 +13,15 @@
 struct node {
     struct ph_frame frame; /* first: a frame pointer is its node */
     struct node *next;
-    size_t home; /* index of the stage whose output it carries; N_STAGES for events */
+    size_t home; /* stage whose output it carries, 0 the source; HOME_EVENT for events */
 };
+
+#define HOME_EVENT (PHI_MAX_FILTERS + 1)
 
 struct phi_chain {
     const struct phi_run *run;
-    struct phi_stage *stages[PHI_MAX_FILTERS + 1]; /* source, then filters */
-    bool bypassed[PHI_MAX_FILTERS + 1];
-    size_t n_stages;
+    struct phi_stage *source;
+    struct phi_pipe pipe;
     struct node *free[PHI_MAX_FILTERS + 2];
     struct node *first; /* outputs that wait */
     struct node *last;
@@ -32,19 +32,27 @@ struct phi_chain {
     struct ph_error err;
 };
 
-/* Where the io calls of one stage lead. */
-struct port {
-    struct phi_chain *chain;
-    size_t stage;
-    const struct ph_frame *in;
-};
+static const struct ph_spec *spec_at(const struct phi_chain *chain, size_t home)
+{
+    return home == 0 ? &chain->source->out : &chain->pipe.stages[home - 1].stage->out;
+}
 
-static void process(struct phi_chain *chain, size_t stage, struct node *node);
+static bool give_payload(const struct phi_chain *chain, struct node *node)
+{
+    size_t n_bytes = 0;
+
+    if (node->home == HOME_EVENT)
+        return true;
+    if (phi_spec_bytes(spec_at(chain, node->home), &n_bytes, NULL) != PH_OK)
+        return false;
+    node->frame.data = phi_calloc(n_bytes, 1);
+    node->frame.capacity_bytes = n_bytes;
+    return node->frame.data != NULL;
+}
 
 static struct node *new_node(struct phi_chain *chain, size_t home)
 {
     struct node *node = chain->free[home];
-    size_t n_bytes = 0;
 
     if (node) {
         chain->free[home] = node->next;
@@ -54,15 +62,10 @@ static struct node *new_node(struct phi_chain *chain, size_t home)
     if (!node)
         return NULL;
     node->home = home;
-    if (home <= PHI_MAX_FILTERS) {
-        if (phi_spec_bytes(&chain->stages[home]->out, &n_bytes, NULL) != PH_OK ||
-            !(node->frame.data = phi_calloc(n_bytes, 1))) {
-            phi_free(node);
-            return NULL;
-        }
-        node->frame.capacity_bytes = n_bytes;
-    }
-    return node;
+    if (give_payload(chain, node))
+        return node;
+    phi_free(node);
+    return NULL;
 }
 
 static void recycle(struct phi_chain *chain, struct node *node)
@@ -82,15 +85,39 @@ static void free_nodes(struct node *node)
     }
 }
 
-static void fail(struct phi_chain *chain, enum ph_status status, size_t stage, const char *what)
+static void fail(struct phi_chain *chain, enum ph_status status, const char *name, const char *what)
 {
     if (chain->failed == PH_OK)
-        chain->failed = phi_error(&chain->err, status, "stage '%s': %s: %s",
-                                  chain->stages[stage]->name, what, phi_status_name(status));
+        chain->failed = phi_error(&chain->err, status, "stage '%s': %s: %s", name, what,
+                                  phi_status_name(status));
 }
 
-static void append(struct phi_chain *chain, struct node *node)
+static struct ph_frame *take_at(struct phi_chain *chain, size_t home)
 {
+    struct node *node = new_node(chain, home);
+
+    if (!node)
+        fail(chain, PH_E_NOMEM, "chain", "a frame");
+    return node ? &node->frame : NULL;
+}
+
+/* The pipe's calls. */
+
+static struct ph_frame *pipe_take(void *arg, size_t i)
+{
+    return take_at(arg, i + 1);
+}
+
+static void pipe_release(void *arg, struct ph_frame *frame)
+{
+    recycle(arg, (struct node *)(void *)frame);
+}
+
+static void pipe_deliver(void *arg, struct ph_frame *frame)
+{
+    struct phi_chain *chain = arg;
+    struct node *node = (struct node *)(void *)frame;
+
     node->next = NULL;
     if (chain->last)
         chain->last->next = node;
@@ -99,166 +126,88 @@ static void append(struct phi_chain *chain, struct node *node)
     chain->last = node;
 }
 
-/* Hands a frame to the stage behind `stage`, or to the waiting list. */
-static void pass_on(struct phi_chain *chain, size_t stage, struct node *node)
+static void pipe_failed(void *arg, size_t i, enum ph_status status, const struct ph_frame *frame)
 {
-    if (stage + 1 < chain->n_stages)
-        process(chain, stage + 1, node);
-    else
-        append(chain, node);
+    struct phi_chain *chain = arg;
+    const struct phi_pipe_stage *stage = &chain->pipe.stages[i];
+
+    if (!frame || frame->kind == PH_FRAME_EVENT || stage->on_error == PHI_ON_ERROR_STOP)
+        fail(chain, status, stage->stage->name, frame ? "a frame failed" : "the end failed");
 }
 
-static struct ph_frame *port_take(void *self)
-{
-    struct port *port = self;
-    struct node *node = new_node(port->chain, port->stage);
+/* The source's way out. */
 
-    if (!node) {
-        fail(port->chain, PH_E_NOMEM, port->stage, "a frame");
+static struct ph_frame *source_take(void *self)
+{
+    struct phi_chain *chain = self;
+    struct ph_frame *frame = take_at(chain, 0);
+
+    if (frame)
+        phi_frame_shape(frame, &chain->source->out);
+    return frame;
+}
+
+static struct ph_frame *source_take_event(void *self)
+{
+    struct ph_frame *frame = take_at(self, HOME_EVENT);
+
+    if (!frame)
         return NULL;
-    }
-    phi_frame_shape(&node->frame, &port->chain->stages[port->stage]->out);
-    if (port->in)
-        phi_frame_inherit(&node->frame, port->in);
-    return &node->frame;
-}
-
-static struct ph_frame *port_take_event(void *self)
-{
-    struct port *port = self;
-    struct node *node = new_node(port->chain, PHI_MAX_FILTERS + 1);
-
-    if (!node) {
-        fail(port->chain, PH_E_NOMEM, port->stage, "an event");
-        return NULL;
-    }
-    node->frame =
-        (struct ph_frame){.struct_size = (uint32_t)sizeof node->frame, .kind = PH_FRAME_EVENT};
-    phi_quality_clear(&node->frame.quality);
-    return &node->frame;
-}
-
-static void port_emit(void *self, struct ph_frame *frame)
-{
-    struct port *port = self;
-
-    pass_on(port->chain, port->stage, (struct node *)(void *)frame);
+    *frame = (struct ph_frame){.struct_size = (uint32_t)sizeof *frame, .kind = PH_FRAME_EVENT};
+    phi_quality_clear(&frame->quality);
+    return frame;
 }
 
 /* Missing volumes become frames of their own before the frame that shows that they are missing. */
 static void source_emit(void *self, struct ph_frame *frame)
 {
-    struct port *port = self;
-    struct phi_chain *chain = port->chain;
-    struct node *node = (struct node *)(void *)frame;
+    struct phi_chain *chain = self;
     uint64_t index = 0;
 
     while (chain->failed == PH_OK && phi_order_gap(&chain->order, frame, &index)) {
-        struct ph_frame *gap = port_take(self);
+        struct ph_frame *gap = source_take(chain);
 
         if (!gap)
             break;
-        phi_order_fill_gap(gap, index, &chain->stages[0]->out);
-        pass_on(chain, 0, (struct node *)(void *)gap);
+        phi_order_fill_gap(gap, index, &chain->source->out);
+        phi_pipe_push(&chain->pipe, gap);
     }
     if (phi_order_accept(&chain->order, frame))
-        pass_on(chain, 0, node);
+        phi_pipe_push(&chain->pipe, frame);
     else
-        recycle(chain, node); /* too late to have a place */
+        pipe_release(chain, frame); /* too late to have a place */
     if (chain->order.broken)
-        fail(chain, PH_E_LIMIT, 0, "too many volumes are missing in a row (engine.max_gap)");
+        fail(chain, PH_E_LIMIT, chain->source->name,
+             "too many volumes are missing in a row (engine.max_gap)");
 }
 
-static struct ph_io io_of(struct port *port, struct ph_frame *in)
+static void read_more(struct phi_chain *chain)
 {
-    return (struct ph_io){
-        .struct_size = (uint32_t)sizeof(struct ph_io),
-        .in = in,
-        .self = port,
-        .take = port_take,
-        .emit = port->stage == 0 ? source_emit : port_emit,
-        .take_event = port_take_event,
+    struct ph_io io = {
+        .struct_size = (uint32_t)sizeof io,
+        .self = chain,
+        .take = source_take,
+        .emit = source_emit,
+        .take_event = source_take_event,
     };
-}
+    enum ph_status status = chain->source->type->ops->process(chain->source->state, &io);
 
-/* What the run file wants when a filter fails on a frame. A filter that is not in place has no
- * output then: a zero frame that is marked takes its place, so that later stages see the moment. */
-static void on_failure(struct port *port, enum ph_status status, struct node *node)
-{
-    struct phi_chain *chain = port->chain;
-    enum phi_on_error policy = chain->run->filters[port->stage - 1].on_error;
-    struct ph_frame *marked;
-
-    if (policy == PHI_ON_ERROR_STOP)
-        fail(chain, status, port->stage, "a volume failed");
-    if (policy == PHI_ON_ERROR_BYPASS)
-        chain->bypassed[port->stage] = true;
-    node->frame.flags |= PH_FLAG_INVALID;
-    if (chain->stages[port->stage]->type->caps & PH_CAP_IN_PLACE)
-        return;
-    marked = port_take(port);
-    if (!marked)
-        return;
-    memset(marked->data, 0, marked->capacity_bytes);
-    pass_on(chain, port->stage, (struct node *)(void *)marked);
-}
-
-static void process(struct phi_chain *chain, size_t stage, struct node *node)
-{
-    struct phi_stage *s = chain->stages[stage];
-    struct port port = {chain, stage, &node->frame};
-    struct ph_io io = io_of(&port, &node->frame);
-    bool in_place = (s->type->caps & PH_CAP_IN_PLACE) != 0;
-    enum ph_status status = PH_OK;
-
-    if (node->frame.kind == PH_FRAME_EVENT) {
-        status = phi_stage_event(s, &io);
-        if (status < 0)
-            fail(chain, status, stage, "an event failed");
-        pass_on(chain, stage, node);
-        return;
+    if (status == PH_EOS) {
+        phi_pipe_end(&chain->pipe);
+        chain->ended = true;
+    } else if (status < 0) {
+        fail(chain, status, chain->source->name, "reading failed");
     }
-    if (!chain->bypassed[stage])
-        status = s->type->ops->process(s->state, &io);
-    if (status < 0)
-        on_failure(&port, status, node);
-    if (in_place && status != PH_SKIP)
-        pass_on(chain, stage, node);
-    else
-        recycle(chain, node);
-}
-
-static enum ph_status end_stages(struct phi_chain *chain)
-{
-    for (size_t i = 1; i < chain->n_stages; i++) {
-        struct port port = {chain, i, NULL};
-        struct ph_io io = io_of(&port, NULL);
-        enum ph_status status = phi_stage_end(chain->stages[i], &io);
-
-        if (status < 0)
-            fail(chain, status, i, "the end of the run failed");
-    }
-    chain->ended = true;
-    return chain->failed;
 }
 
 enum ph_status phi_chain_next(struct phi_chain *chain, const struct ph_frame **ret_frame,
                               struct ph_error *reterr)
 {
-    struct port port = {chain, 0, NULL};
-    struct ph_io io = io_of(&port, NULL);
-
     if (chain->given)
         recycle(chain, chain->given);
     chain->given = NULL;
-    while (!chain->first && !chain->ended && chain->failed == PH_OK) {
-        enum ph_status status = chain->stages[0]->type->ops->process(chain->stages[0]->state, &io);
-
-        if (status == PH_EOS)
-            (void)end_stages(chain);
-        else if (status < 0)
-            fail(chain, status, 0, "reading failed");
-    }
+    while (!chain->first && !chain->ended && chain->failed == PH_OK)
+        read_more(chain);
     if (chain->failed != PH_OK) {
         if (reterr)
             *reterr = chain->err;
@@ -276,27 +225,24 @@ enum ph_status phi_chain_next(struct phi_chain *chain, const struct ph_frame **r
 
 const struct ph_spec *phi_chain_spec(const struct phi_chain *chain)
 {
-    return &chain->stages[chain->n_stages - 1]->out;
+    return spec_at(chain, chain->pipe.n_stages);
 }
 
 const struct ph_spec *phi_chain_source_spec(const struct phi_chain *chain)
 {
-    return &chain->stages[0]->out;
+    return &chain->source->out;
 }
 
-static enum ph_status add_stage(struct phi_chain *chain, const struct phi_run_stage *from,
-                                const struct phi_services *services, struct ph_error *reterr)
+static enum ph_status make_stage(const struct phi_run_stage *from,
+                                 const struct phi_services *services, struct phi_stage **ret_stage,
+                                 struct ph_error *reterr)
 {
     struct phi_params *params = NULL;
     enum ph_status status = phi_params_copy(from->params, &params, reterr);
 
     if (status != PH_OK)
         return status;
-    status = phi_stage_create(from->type, from->name, &params, services,
-                              &chain->stages[chain->n_stages], reterr);
-    if (status == PH_OK)
-        chain->n_stages++;
-    return status;
+    return phi_stage_create(from->type, from->name, &params, services, ret_stage, reterr);
 }
 
 static enum ph_status open_source(struct phi_chain *chain, const struct phi_services *services,
@@ -306,13 +252,13 @@ static enum ph_status open_source(struct phi_chain *chain, const struct phi_serv
 
     if (!chain->run->source.type)
         return phi_error(reterr, PH_E_INVAL, "%s: the run has no source", chain->run->path);
-    status = add_stage(chain, &chain->run->source, services, reterr);
+    status = make_stage(&chain->run->source, services, &chain->source, reterr);
     if (status == PH_OK)
-        status = phi_stage_init(chain->stages[0], reterr);
+        status = phi_stage_init(chain->source, reterr);
     if (status != PH_OK)
         return status;
     do
-        status = phi_stage_discover(chain->stages[0], reterr);
+        status = phi_stage_discover(chain->source, reterr);
     while (status == PH_AGAIN);
     return status;
 }
@@ -320,11 +266,15 @@ static enum ph_status open_source(struct phi_chain *chain, const struct phi_serv
 static enum ph_status open_filter(struct phi_chain *chain, size_t i,
                                   const struct phi_services *services, struct ph_error *reterr)
 {
-    enum ph_status status = add_stage(chain, &chain->run->filters[i], services, reterr);
+    struct phi_pipe_stage *stage = &chain->pipe.stages[i];
+    enum ph_status status = make_stage(&chain->run->filters[i], services, &stage->stage, reterr);
 
-    if (status == PH_OK)
-        status = phi_stage_plan(chain->stages[i + 1], &chain->stages[i]->out, reterr);
-    return status == PH_OK ? phi_stage_init(chain->stages[i + 1], reterr) : status;
+    if (status != PH_OK)
+        return status;
+    stage->on_error = chain->run->filters[i].on_error;
+    status = phi_stage_plan(stage->stage, spec_at(chain, i), reterr);
+    chain->pipe.n_stages = i + 1;
+    return status == PH_OK ? phi_stage_init(stage->stage, reterr) : status;
 }
 
 enum ph_status phi_chain_open(const struct phi_run *run, const struct phi_services *services,
@@ -336,6 +286,14 @@ enum ph_status phi_chain_open(const struct phi_run *run, const struct phi_servic
     if (!chain)
         return phi_error_nomem(reterr, "the filter chain", sizeof *chain);
     chain->run = run;
+    chain->pipe.mark_failed = true;
+    chain->pipe.calls = (struct phi_pipe_calls){
+        .arg = chain,
+        .take = pipe_take,
+        .release = pipe_release,
+        .deliver = pipe_deliver,
+        .failed = pipe_failed,
+    };
     status = open_source(chain, services, reterr);
     for (size_t i = 0; i < run->n_filters && status == PH_OK; i++)
         status = open_filter(chain, i, services, reterr);
@@ -350,17 +308,20 @@ enum ph_status phi_chain_open(const struct phi_run *run, const struct phi_servic
 
 void phi_chain_close(struct phi_chain **chain)
 {
-    if (!chain || !*chain)
+    struct phi_chain *c = chain ? *chain : NULL;
+
+    if (!c)
         return;
-    for (size_t i = 0; i < (*chain)->n_stages; i++)
-        phi_stage_destroy(&(*chain)->stages[i]);
+    phi_stage_destroy(&c->source);
+    for (size_t i = 0; i < c->pipe.n_stages; i++)
+        phi_stage_destroy(&c->pipe.stages[i].stage);
     for (size_t i = 0; i < PHI_MAX_FILTERS + 2; i++)
-        free_nodes((*chain)->free[i]);
-    free_nodes((*chain)->first);
-    if ((*chain)->given) {
-        (*chain)->given->next = NULL;
-        free_nodes((*chain)->given);
+        free_nodes(c->free[i]);
+    free_nodes(c->first);
+    if (c->given) {
+        c->given->next = NULL;
+        free_nodes(c->given);
     }
-    phi_free(*chain);
+    phi_free(c);
     *chain = NULL;
 }

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "graph/run_internal.h"
 
+static const char *const render_names[] = {"each", "final", NULL};
 static const char *const gap_names[] = {"mark", "stop", NULL};
 
 static const struct ph_param engine_params[] = {
@@ -20,6 +21,9 @@ static const struct ph_param engine_params[] = {
             "What a missing volume does: it is marked and the run goes on, or the run ends."),
     PH_INT(struct phi_run_engine, max_gap, 64, 1, 100000, "volumes", 0,
            "More volumes than this missing in a row end the run."),
+    PH_ENUM(struct phi_run_engine, render, PHI_RENDER_EACH, render_names, 0,
+            "Which statements of the decoder become settled pictures: each one with its revisions, "
+            "or only the final one about each moment."),
     PH_FLOAT(struct phi_run_engine, stale_after_tr, 2.0, 0.1, 1000.0, "TR", 0,
              "A result older than this many repetition times is marked stale."),
     PH_BOOL(struct phi_run_engine, pin, 0, 0, "Pins stage threads to cores."),

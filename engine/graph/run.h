@@ -39,6 +39,9 @@
  * chain for the rest of the run (filters whose output spec equals the input's). */
 enum phi_on_error { PHI_ON_ERROR_SKIP = 0, PHI_ON_ERROR_STOP = 1, PHI_ON_ERROR_BYPASS = 2 };
 
+/* Which statements become settled pictures. */
+enum phi_render_policy { PHI_RENDER_EACH = 0, PHI_RENDER_FINAL = 1 };
+
 enum phi_gap_policy { PHI_GAP_MARK = 0, PHI_GAP_STOP = 1 };
 
 struct phi_run_stage {
@@ -56,6 +59,7 @@ struct phi_run_engine {
     int64_t queue_depth;   /* frames an edge holds */
     int32_t gap;           /* enum phi_gap_policy */
     int64_t max_gap;       /* more volumes missing in a row end the run */
+    int32_t render;        /* enum phi_render_policy */
     double stale_after_tr; /* results older than this many TRs are marked stale */
     bool pin;              /* pin stage threads to cores */
     bool realtime;         /* lock memory, ask for real-time scheduling */

@@ -9,6 +9,7 @@
 struct slot {
     struct ph_frame frame; /* first: a frame pointer is its slot */
     _Atomic int refs;
+    int64_t queued_ns;
     struct slot *next; /* in a list of free slots */
     struct phi_pool *pool;
 };
@@ -123,6 +124,16 @@ int phi_frame_refs(const struct ph_frame *frame)
     const struct slot *slot = (const struct slot *)(const void *)frame;
 
     return atomic_load_explicit(&slot->refs, memory_order_acquire);
+}
+
+void phi_frame_stamp(struct ph_frame *frame, int64_t queued_ns)
+{
+    slot_of(frame)->queued_ns = queued_ns;
+}
+
+int64_t phi_frame_queued_ns(const struct ph_frame *frame)
+{
+    return ((const struct slot *)(const void *)frame)->queued_ns;
 }
 
 size_t phi_pool_n_free(const struct phi_pool *pool)

@@ -36,6 +36,10 @@ void phi_frame_unref(struct ph_frame *frame);
 /* How many references there are; exact only for the holder of the sole one. */
 int phi_frame_refs(const struct ph_frame *frame);
 
+/* Sole holder: notes when the frame was queued for its consumers; they read it. */
+void phi_frame_stamp(struct ph_frame *frame, int64_t queued_ns);
+int64_t phi_frame_queued_ns(const struct ph_frame *frame);
+
 /* Any thread: how many frames are free. */
 size_t phi_pool_n_free(const struct phi_pool *pool);
 

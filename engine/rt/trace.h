@@ -11,7 +11,7 @@
 
 #include "phosphene/status.h"
 
-#define PHI_TRACE_SPANS 65536 /* newest spans kept a track */
+#define PHI_TRACE_SPANS 16384 /* newest spans kept a track */
 
 struct phi_trace;
 
