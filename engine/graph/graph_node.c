@@ -448,6 +448,8 @@ void phi_node_run_generator(struct node *node)
         int64_t interval_ns = atomic_load_explicit(&node->move_interval_ns, memory_order_relaxed);
         struct ph_frame *frame;
 
+        if (interval_ns != node->interval_seen_ns)
+            node->next_move_ns = phi_clock_ns();
         node->interval_seen_ns = interval_ns;
         frame = next_frame(node, interval_ns ? node->next_move_ns : 0);
         if (frame)
