@@ -43,7 +43,8 @@ void phi_node_fan_out(struct node *node, struct ph_frame *frame)
 {
     int n = 0;
 
-    phi_frame_stamp(frame, phi_clock_ns());
+    if (phi_frame_refs(frame) == 1) /* an event that a decoder passes on is shared already */
+        phi_frame_stamp(frame, phi_clock_ns());
     for (size_t i = 0; i < node->n_out; i++)
         n += wants(node, node->out[i], frame);
     if (n == 0) {
