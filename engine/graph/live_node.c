@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
-#include "graph/graph_internal.h"
+#include "graph/live_internal.h"
 #include "host/spec.h"
 #include "rt/clock.h"
 
-struct ph_frame phi_graph_end_mark;
+struct ph_frame phi_live_end_mark;
 
 static bool aborted(const struct node *node)
 {
-    return atomic_load_explicit(&node->graph->aborted, memory_order_relaxed);
+    return atomic_load_explicit(&node->live->aborted, memory_order_relaxed);
 }
 
 static void release(struct ph_frame *frame)
 {
-    if (frame != &phi_graph_end_mark)
+    if (frame != &phi_live_end_mark)
         phi_frame_unref(frame);
 }
 
@@ -62,7 +62,7 @@ void phi_node_fan_out(struct node *node, struct ph_frame *frame)
 void phi_node_end(struct node *node)
 {
     for (size_t i = 0; i < node->n_out; i++)
-        phi_node_push(node, node->out[i], &phi_graph_end_mark);
+        phi_node_push(node, node->out[i], &phi_live_end_mark);
 }
 
 struct ph_frame *phi_node_take(struct node *node, struct phi_pool *pool)
@@ -84,17 +84,17 @@ struct ph_frame *phi_node_take(struct node *node, struct phi_pool *pool)
 
 void phi_node_before(struct node *node, size_t i)
 {
-    struct seat *seat = &node->graph->seats[i];
+    struct seat *seat = &node->live->seats[i];
 
     seat->started_ns = phi_clock_ns();
-    if (node->graph->options.live && seat->n_calls > 0)
-        node->graph->options.live(true);
+    if (node->live->options.guard && seat->n_calls > 0)
+        node->live->options.guard(true);
 }
 
 void phi_node_after(struct node *node, size_t i, const struct ph_frame *frame, int64_t away_ns)
 {
-    struct phi_graph *graph = node->graph;
-    struct seat *seat = &graph->seats[i];
+    struct phi_live *live = node->live;
+    struct seat *seat = &live->seats[i];
     int64_t end_ns = phi_clock_ns() - away_ns;
     struct phi_span_record span = {
         .index = frame->index,
@@ -105,12 +105,12 @@ void phi_node_after(struct node *node, size_t i, const struct ph_frame *frame, i
         .depth = seat->depth,
     };
 
-    if (graph->options.live && seat->n_calls > 0)
-        graph->options.live(false);
+    if (live->options.guard && seat->n_calls > 0)
+        live->options.guard(false);
     seat->n_calls++;
-    phi_trace_add(graph->trace, i, &span);
+    phi_trace_add(live->trace, i, &span);
     if (frame->kind != PH_FRAME_EVENT)
-        phi_view_put_stage(graph->view, i, end_ns - seat->started_ns, seat->depth);
+        phi_view_put_stage(live->view, i, end_ns - seat->started_ns, seat->depth);
 }
 
 /* The next frame of any input, round robin; the edge it came by. NULL if there is none now. */
@@ -163,7 +163,7 @@ static struct ph_frame *next_frame(struct node *node, int64_t deadline_ns)
         struct ph_frame *frame = poll_inputs(node, &edge);
         int64_t left_ns = deadline_ns ? deadline_ns - phi_clock_ns() : -1;
 
-        if (frame == &phi_graph_end_mark) {
+        if (frame == &phi_live_end_mark) {
             edge->ended = true;
             continue;
         }
@@ -223,7 +223,7 @@ static void check_latent(struct node *node, struct ph_frame *frame)
     for (size_t i = 0; i < n; i++)
         if (!isfinite(values[i])) {
             frame->flags |= PH_FLAG_INVALID;
-            phi_graph_count_failure(node->graph, node->first_stage, PH_E_FORMAT, frame);
+            phi_live_count_failure(node->live, node->first_stage, PH_E_FORMAT, frame);
             return;
         }
 }
@@ -234,7 +234,7 @@ static void pipe_deliver(void *arg, struct ph_frame *frame)
 
     if (frame->kind == PH_FRAME_LATENT) {
         check_latent(node, frame);
-        phi_view_put_latent(node->graph->view, frame);
+        phi_view_put_latent(node->live->view, frame);
     }
     phi_node_fan_out(node, frame);
 }
@@ -243,10 +243,10 @@ static void pipe_failed(void *arg, size_t i, enum ph_status status, const struct
 {
     struct node *node = arg;
 
-    phi_graph_count_failure(node->graph, node->first_stage + i, status, frame);
+    phi_live_count_failure(node->live, node->first_stage + i, status, frame);
     if (node->pipe.stages[i].on_error == PHI_ON_ERROR_STOP)
-        phi_graph_fail(node->graph, status, "stage '%s' failed (on_error: stop)",
-                       node->pipe.stages[i].stage->name);
+        phi_live_fail(node->live, status, "stage '%s' failed (on_error: stop)",
+                      node->pipe.stages[i].stage->name);
 }
 
 static void pipe_before(void *arg, size_t i, const struct ph_frame *frame)
@@ -268,24 +268,24 @@ static void pipe_passed(void *arg, size_t i, const struct ph_frame *frame)
 {
     struct node *node = arg;
 
-    if (node->first_stage + i == node->graph->view_volume_stage && frame->kind == PH_FRAME_VOLUME)
-        phi_view_put_volume(node->graph->view, frame);
+    if (node->first_stage + i == node->live->view_volume_stage && frame->kind == PH_FRAME_VOLUME)
+        phi_view_put_volume(node->live->view, frame);
 }
 
 /* A volume has left the last science stage. */
 static void note_done(struct node *node, const struct phi_view_point *point)
 {
-    struct phi_graph *graph = node->graph;
+    struct phi_live *live = node->live;
     struct phi_view_point done = *point;
 
     if (done.flags & PH_FLAG_GAP || done.received_ns == 0) {
-        phi_view_put_point(graph->view, &done);
+        phi_view_put_point(live->view, &done);
         return;
     }
     done.latency_ns = phi_clock_ns() - done.received_ns;
-    phi_latency_add(graph->latency, done.latency_ns);
-    phi_view_put_latency(graph->view, done.latency_ns, (done.flags & PH_FLAG_CENSORED) != 0);
-    phi_view_put_point(graph->view, &done);
+    phi_latency_add(live->latency, done.latency_ns);
+    phi_view_put_latency(live->view, done.latency_ns, (done.flags & PH_FLAG_CENSORED) != 0);
+    phi_view_put_point(live->view, &done);
 }
 
 static void handle_frame(struct node *node, struct ph_frame *frame)
@@ -297,14 +297,14 @@ static void handle_frame(struct node *node, struct ph_frame *frame)
     size_t n = node->pipe.n_stages;
 
     for (size_t i = 0; i < n; i++)
-        node->graph->seats[node->first_stage + i].depth = depth_of(node);
-    if (node->graph->view_volume_stage == 0 && node->first_stage == 1 && !is_event)
-        phi_view_put_volume(node->graph->view, frame);
+        node->live->seats[node->first_stage + i].depth = depth_of(node);
+    if (node->live->view_volume_stage == 0 && node->first_stage == 1 && !is_event)
+        phi_view_put_volume(node->live->view, frame);
     phi_pipe_push(&node->pipe, frame);
-    if (node->graph->last_science != node)
+    if (node->live->last_science != node)
         return;
     if (is_event)
-        phi_view_put_event(node->graph->view, &event);
+        phi_view_put_event(node->live->view, &event);
     else
         note_done(node, &point);
 }
@@ -335,13 +335,13 @@ void phi_node_run_pipe(struct node *node)
 
 static struct seat *own_seat(struct node *node)
 {
-    return &node->graph->seats[node->first_stage];
+    return &node->live->seats[node->first_stage];
 }
 
 /* Number of the generator among the generators. */
 static size_t generator_of(const struct node *node)
 {
-    return node->first_stage - 1 - node->graph->n_filters - (node->graph->has_decoder ? 1 : 0);
+    return node->first_stage - 1 - node->live->n_filters - (node->live->has_decoder ? 1 : 0);
 }
 
 static void inherit_latent(struct ph_frame *image, const struct ph_frame *latent,
@@ -355,7 +355,7 @@ static void inherit_latent(struct ph_frame *image, const struct ph_frame *latent
 
 static void render(struct node *node, const struct ph_frame *latent)
 {
-    struct phi_graph *graph = node->graph;
+    struct phi_live *live = node->live;
     struct phi_stage *stage = own_seat(node)->stage;
     struct ph_frame *image = phi_node_take(node, node->pools[0]);
     enum ph_status status;
@@ -368,13 +368,13 @@ static void render(struct node *node, const struct ph_frame *latent)
     status = stage->type->ops->render(stage->state, latent, image);
     phi_node_after(node, node->first_stage, latent, 0);
     if (status < 0) {
-        phi_graph_count_failure(graph, node->first_stage, status, latent);
+        phi_live_count_failure(live, node->first_stage, status, latent);
         if (own_seat(node)->from->on_error == PHI_ON_ERROR_STOP)
-            phi_graph_fail(graph, status, "stage '%s' failed (on_error: stop)", stage->name);
+            phi_live_fail(live, status, "stage '%s' failed (on_error: stop)", stage->name);
         phi_frame_unref(image);
         return;
     }
-    phi_view_put_picture(graph->view, generator_of(node), image);
+    phi_view_put_picture(live->view, generator_of(node), image);
     phi_node_fan_out(node, image);
 }
 
@@ -412,12 +412,12 @@ static void move(struct node *node, int64_t interval_ns)
         return;
     inherit_latent(node->moving, node->aimed, stage);
     if (stage->type->ops->peek(stage->state, node->moving) == PH_OK)
-        phi_view_put_moving(node->graph->view, generator_of(node), node->moving);
+        phi_view_put_moving(node->live->view, generator_of(node), node->moving);
 }
 
 static bool wants_render(const struct node *node, const struct ph_frame *latent)
 {
-    const struct phi_run_engine *engine = phi_run_engine(node->graph->run);
+    const struct phi_run_engine *engine = phi_run_engine(node->live->run);
 
     if (latent->flags & PH_FLAG_INVALID)
         return false;
@@ -433,7 +433,7 @@ static void handle_latent(struct node *node, struct ph_frame *frame)
     own_seat(node)->depth = depth_of(node);
     if (frame->kind == PH_FRAME_EVENT) {
         if (phi_stage_event(stage, &io) < 0)
-            phi_graph_count_failure(node->graph, node->first_stage, PH_E_INTERNAL, frame);
+            phi_live_count_failure(node->live, node->first_stage, PH_E_INTERNAL, frame);
     } else {
         if (wants_render(node, frame))
             render(node, frame);
@@ -466,7 +466,7 @@ void phi_node_run_generator(struct node *node)
 
 static void handle_sink(struct node *node, struct ph_frame *frame)
 {
-    struct phi_graph *graph = node->graph;
+    struct phi_live *live = node->live;
     struct phi_stage *stage = own_seat(node)->stage;
     struct ph_io io = {.struct_size = (uint32_t)sizeof io, .in = frame};
     enum ph_status status;
@@ -480,9 +480,9 @@ static void handle_sink(struct node *node, struct ph_frame *frame)
         status = stage->type->ops->process(stage->state, &io);
     phi_node_after(node, node->first_stage, frame, 0);
     if (status < 0) {
-        phi_graph_count_failure(graph, node->first_stage, status, frame);
+        phi_live_count_failure(live, node->first_stage, status, frame);
         if (own_seat(node)->from->on_error == PHI_ON_ERROR_STOP)
-            phi_graph_fail(graph, status, "stage '%s' failed (on_error: stop)", stage->name);
+            phi_live_fail(live, status, "stage '%s' failed (on_error: stop)", stage->name);
     }
     phi_frame_unref(frame);
 }
@@ -497,6 +497,6 @@ void phi_node_run_sink(struct node *node)
         handle_sink(node, frame);
     status = phi_stage_end(own_seat(node)->stage, &io);
     if (status < 0)
-        phi_graph_count_failure(node->graph, node->first_stage, status, NULL);
+        phi_live_count_failure(node->live, node->first_stage, status, NULL);
     drop_inputs(node);
 }

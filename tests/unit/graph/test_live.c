@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "fakes.h"
-#include "graph/graph.h"
+#include "graph/live.h"
 #include "rt/clock.h"
 #include "test.h"
 
@@ -27,35 +27,35 @@ static struct phi_run *run_of(const char *text)
     return run;
 }
 
-static struct phi_graph *start(const struct phi_run *run)
+static struct phi_live *start(const struct phi_run *run)
 {
-    struct phi_graph *graph = NULL;
+    struct phi_live *live = NULL;
     struct ph_error err = {0};
 
-    assert_ok(phi_graph_create(run, NULL, &graph, &err), err);
-    assert_int_equal(phi_graph_state(graph), PHI_GRAPH_CREATED);
-    assert_null(phi_graph_view(graph));
-    assert_ok(phi_graph_start(graph, &err), err);
-    return graph;
+    assert_ok(phi_live_create(run, NULL, &live, &err), err);
+    assert_int_equal(phi_live_state(live), PHI_LIVE_CREATED);
+    assert_null(phi_live_view(live));
+    assert_ok(phi_live_start(live, &err), err);
+    return live;
 }
 
-static enum ph_status run_text(const char *text, struct phi_graph_summary *summary,
+static enum ph_status run_text(const char *text, struct phi_live_summary *summary,
                                struct ph_error *err)
 {
     struct phi_run *run = run_of(text);
-    struct phi_graph *graph = start(run);
-    enum ph_status status = phi_graph_join(graph, summary, err);
+    struct phi_live *live = start(run);
+    enum ph_status status = phi_live_join(live, summary, err);
 
-    assert_int_equal(phi_graph_state(graph), PHI_GRAPH_STOPPED);
-    phi_graph_destroy(&graph);
-    assert_null(graph);
+    assert_int_equal(phi_live_state(live), PHI_LIVE_STOPPED);
+    phi_live_destroy(&live);
+    assert_null(live);
     phi_run_destroy(&run);
     return status;
 }
 
 static void everything_arrives(void **state)
 {
-    struct phi_graph_summary summary;
+    struct phi_live_summary summary;
     struct ph_error err = {0};
 
     (void)state;
@@ -90,7 +90,7 @@ static void same_bits_for_any_depth_and_workers(void **state)
     (void)state;
     for (int d = 0; d < 3; d++)
         for (int w = 0; w < 3; w++) {
-            struct phi_graph_summary summary;
+            struct phi_live_summary summary;
             struct ph_error err = {0};
             char text[1024];
 
@@ -109,7 +109,7 @@ static void same_bits_for_any_depth_and_workers(void **state)
 
 static void missing_volumes_are_marked(void **state)
 {
-    struct phi_graph_summary summary;
+    struct phi_live_summary summary;
     struct ph_error err = {0};
 
     (void)state;
@@ -132,7 +132,7 @@ static void missing_volumes_are_marked(void **state)
 
 static void failing_stages_are_survived_or_stop(void **state)
 {
-    struct phi_graph_summary summary;
+    struct phi_live_summary summary;
     struct ph_error err = {0};
 
     (void)state;
@@ -163,7 +163,7 @@ static void failing_stages_are_survived_or_stop(void **state)
 
 static void not_a_number_is_no_finding(void **state)
 {
-    struct phi_graph_summary summary;
+    struct phi_live_summary summary;
     struct ph_error err = {0};
 
     (void)state;
@@ -184,7 +184,7 @@ static void not_a_number_is_no_finding(void **state)
 
 static void planning_errors_end_the_run(void **state)
 {
-    struct phi_graph_summary summary;
+    struct phi_live_summary summary;
     struct ph_error err = {0};
 
     (void)state;
@@ -198,22 +198,22 @@ static void stop_drains(void **state)
 {
     struct phi_run *run =
         run_of("source: {type: ramp, n_volumes: 20, event_every: 3, endless: true}\n" CHAIN);
-    struct phi_graph_summary summary;
+    struct phi_live_summary summary;
     struct ph_error err = {0};
 
     (void)state;
     for (int repeat = 0; repeat < 20; repeat++) {
-        struct phi_graph *graph = start(run);
+        struct phi_live *live = start(run);
 
         if (repeat % 2)
-            assert_true(phi_graph_wait(graph, PHI_GRAPH_RUNNING, -1));
-        phi_graph_stop(graph);
-        phi_graph_stop(graph);
-        assert_ok(phi_graph_join(graph, &summary, &err), err);
+            assert_true(phi_live_wait(live, PHI_LIVE_RUNNING, -1));
+        phi_live_stop(live);
+        phi_live_stop(live);
+        assert_ok(phi_live_join(live, &summary, &err), err);
         assert_true(summary.interrupted);
         if (repeat % 2)
             assert_int_equal(fake_tally[0].n_vectors, summary.n_volumes);
-        phi_graph_destroy(&graph);
+        phi_live_destroy(&live);
     }
     phi_run_destroy(&run);
 }
@@ -224,40 +224,40 @@ static void abort_and_destroy_do_not_hang(void **state)
                                  "sinks: [{type: tally, slow_s: 0.01}]\n"
                                  "engine: {queue_depth: 2}\n");
     struct ph_error err = {0};
-    struct phi_graph *graph = NULL;
+    struct phi_live *live = NULL;
 
     (void)state;
     for (int repeat = 0; repeat < 10; repeat++) {
-        graph = start(run);
+        live = start(run);
         if (repeat % 2)
-            assert_true(phi_graph_wait(graph, PHI_GRAPH_RUNNING, -1));
-        phi_graph_destroy(&graph);
-        assert_null(graph);
+            assert_true(phi_live_wait(live, PHI_LIVE_RUNNING, -1));
+        phi_live_destroy(&live);
+        assert_null(live);
     }
-    assert_ok(phi_graph_create(run, NULL, &graph, &err), err);
-    phi_graph_destroy(&graph);
+    assert_ok(phi_live_create(run, NULL, &live, &err), err);
+    phi_live_destroy(&live);
     phi_run_destroy(&run);
 }
 
 static void live_parameters_arrive(void **state)
 {
     struct phi_run *run = run_of("source: {type: ramp, n_volumes: 0, endless: true}\n" CHAIN);
-    struct phi_graph *graph = start(run);
-    struct phi_graph_summary summary;
+    struct phi_live *live = start(run);
+    struct phi_live_summary summary;
     struct ph_error err = {0};
 
     (void)state;
-    assert_true(phi_graph_wait(graph, PHI_GRAPH_PLANNED, -1));
-    assert_ok(phi_graph_set_param(graph, "gain.factor", "3", &err), err);
-    assert_ok(phi_graph_set_param(graph, "gain.factor", "4", &err), err);
-    assert_int_equal(phi_graph_set_param(graph, "pick.n", "3", &err), PH_E_STATE);
-    assert_int_equal(phi_graph_set_param(graph, "gain.factor", "1e9", &err), PH_E_INVAL);
-    assert_int_equal(phi_graph_set_param(graph, "gain.facto", "1", &err), PH_E_INVAL);
-    assert_int_equal(phi_graph_set_param(graph, "nobody.x", "1", &err), PH_E_INVAL);
-    assert_int_equal(phi_graph_set_param(graph, "x", "1", &err), PH_E_INVAL);
-    phi_graph_stop(graph);
-    assert_ok(phi_graph_join(graph, &summary, &err), err);
-    phi_graph_destroy(&graph);
+    assert_true(phi_live_wait(live, PHI_LIVE_PLANNED, -1));
+    assert_ok(phi_live_set_param(live, "gain.factor", "3", &err), err);
+    assert_ok(phi_live_set_param(live, "gain.factor", "4", &err), err);
+    assert_int_equal(phi_live_set_param(live, "pick.n", "3", &err), PH_E_STATE);
+    assert_int_equal(phi_live_set_param(live, "gain.factor", "1e9", &err), PH_E_INVAL);
+    assert_int_equal(phi_live_set_param(live, "gain.facto", "1", &err), PH_E_INVAL);
+    assert_int_equal(phi_live_set_param(live, "nobody.x", "1", &err), PH_E_INVAL);
+    assert_int_equal(phi_live_set_param(live, "x", "1", &err), PH_E_INVAL);
+    phi_live_stop(live);
+    assert_ok(phi_live_join(live, &summary, &err), err);
+    phi_live_destroy(&live);
     phi_run_destroy(&run);
 }
 
@@ -267,19 +267,19 @@ static void live_parameters_change_whole_frames(void **state)
     struct phi_run *run = run_of("source: {type: ramp, n_volumes: 200, pace_s: 0.001}\n"
                                  "filters: [{type: gain}]\ndecoder: {type: sum}\n"
                                  "sinks: [{type: tally}]\n");
-    struct phi_graph *graph = start(run);
-    struct phi_graph_summary summary;
+    struct phi_live *live = start(run);
+    struct phi_live_summary summary;
     struct ph_error err = {0};
 
     (void)state;
-    assert_true(phi_graph_wait(graph, PHI_GRAPH_RUNNING, -1));
+    assert_true(phi_live_wait(live, PHI_LIVE_RUNNING, -1));
     for (int i = 0; i < 50; i++) {
-        assert_ok(phi_graph_set_param(graph, "gain.factor", i % 2 ? "1" : "2", &err), err);
+        assert_ok(phi_live_set_param(live, "gain.factor", i % 2 ? "1" : "2", &err), err);
         (void)usleep(1000);
     }
-    assert_ok(phi_graph_join(graph, &summary, &err), err);
+    assert_ok(phi_live_join(live, &summary, &err), err);
     assert_int_equal(fake_tally[0].n_latents, 200);
-    phi_graph_destroy(&graph);
+    phi_live_destroy(&live);
     phi_run_destroy(&run);
 }
 
@@ -289,8 +289,8 @@ static void the_view_shows_the_run(void **state)
         run_of("title: seen\nsource: {type: ramp, n_volumes: 12, event_every: 4}\n"
                "filters: [{type: gain, factor: 2}]\ndecoder: {type: sum}\n"
                "generators: [{type: flat, size: 2}]\n");
-    struct phi_graph *graph = start(run);
-    struct phi_graph_summary summary;
+    struct phi_live *live = start(run);
+    struct phi_live_summary summary;
     struct ph_error err = {0};
     struct phi_view *view;
     const struct ph_frame *frame = NULL;
@@ -300,8 +300,8 @@ static void the_view_shows_the_run(void **state)
     size_t slot = 99;
 
     (void)state;
-    assert_ok(phi_graph_join(graph, &summary, &err), err);
-    view = phi_graph_view(graph);
+    assert_ok(phi_live_join(live, &summary, &err), err);
+    view = phi_live_view(live);
     assert_non_null(view);
     assert_string_equal(phi_view_info(view)->title, "seen");
     assert_string_equal(phi_view_info(view)->generators[0].name, "flat");
@@ -323,8 +323,8 @@ static void the_view_shows_the_run(void **state)
     assert_int_equal(status.state, PHI_VIEW_STOPPED);
     assert_int_equal(status.stats.n_volumes, 12);
     assert_int_equal(status.n_events, 3);
-    assert_int_equal(phi_trace_count(phi_graph_trace(graph), 1), 15);
-    phi_graph_destroy(&graph);
+    assert_int_equal(phi_trace_count(phi_live_trace(live), 1), 15);
+    phi_live_destroy(&live);
     phi_run_destroy(&run);
 }
 
@@ -333,16 +333,16 @@ static void the_moving_picture_moves_on_request(void **state)
     struct phi_run *run = run_of("source: {type: ramp, n_volumes: 2, endless: true}\n"
                                  "filters: [{type: gain, factor: 20}]\ndecoder: {type: sum}\n"
                                  "generators: [{type: flat}]\n");
-    struct phi_graph *graph = start(run);
-    struct phi_graph_summary summary;
+    struct phi_live *live = start(run);
+    struct phi_live_summary summary;
     struct ph_error err = {0};
     const struct ph_frame *frame = NULL;
     struct phi_view *view;
     int grey = -1;
 
     (void)state;
-    assert_true(phi_graph_wait(graph, PHI_GRAPH_RUNNING, -1));
-    view = phi_graph_view(graph);
+    assert_true(phi_live_wait(live, PHI_LIVE_RUNNING, -1));
+    view = phi_live_view(live);
     phi_view_move(view, 0, PHI_NS_PER_MS);
     while (grey != 160) { /* 20 * 8 voxels * 1, less what float rounds */
         if (phi_view_moving(view, 0, &frame))
@@ -351,14 +351,14 @@ static void the_moving_picture_moves_on_request(void **state)
     }
     phi_view_move(view, 0, 0);
     phi_view_request_stop(view);
-    assert_ok(phi_graph_join(graph, &summary, &err), err);
-    phi_graph_destroy(&graph);
+    assert_ok(phi_live_join(live, &summary, &err), err);
+    phi_live_destroy(&live);
     phi_run_destroy(&run);
 }
 
 static void only_final_pictures_on_request(void **state)
 {
-    struct phi_graph_summary summary;
+    struct phi_live_summary summary;
     struct ph_error err = {0};
 
     (void)state;
@@ -401,5 +401,5 @@ int main(void)
         cmocka_unit_test(the_moving_picture_moves_on_request),
         cmocka_unit_test(only_final_pictures_on_request),
     };
-    return cmocka_run_group_tests_name("graph/graph", tests, open_registry, close_registry);
+    return cmocka_run_group_tests_name("graph/live", tests, open_registry, close_registry);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * What graph.c, graph_plan.c, graph_node.c and graph_source.c share.
+ * What live.c, live_plan.c, live_node.c and live_source.c share.
  */
-#ifndef PHI_GRAPH_GRAPH_INTERNAL_H
-#define PHI_GRAPH_GRAPH_INTERNAL_H
+#ifndef PHI_GRAPH_LIVE_INTERNAL_H
+#define PHI_GRAPH_LIVE_INTERNAL_H
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "graph/graph.h"
+#include "graph/live.h"
 #include "graph/order.h"
 #include "graph/pipe.h"
 #include "rt/doorbell.h"
@@ -33,7 +33,7 @@ struct edge {
 
 /* One thread with its doorbell and queues. */
 struct node {
-    struct phi_graph *graph;
+    struct phi_live *live;
     char name[PHI_STAGE_NAME];
     struct phi_thread *thread;
     struct phi_doorbell *bell;
@@ -67,9 +67,9 @@ struct seat {
     uint32_t depth;            /* stage's thread: frames that wait behind the one in work */
 };
 
-struct phi_graph {
+struct phi_live {
     const struct phi_run *run;
-    struct phi_graph_options options;
+    struct phi_live_options options;
     char run_dir[4096];
     struct seat seats[PHI_MAX_STAGES]; /* source, filters, decoder, generators, sinks */
     size_t n_seats;
@@ -109,25 +109,25 @@ struct phi_graph {
 };
 
 /* The mark that ends a queue. */
-extern struct ph_frame phi_graph_end_mark;
+extern struct ph_frame phi_live_end_mark;
 
 /* Moves on to a later state and wakes who waits for it. */
-void phi_graph_advance(struct phi_graph *graph, enum phi_graph_state state);
+void phi_live_advance(struct phi_live *live, enum phi_live_state state);
 
 /* Keeps the first failure that ends the run, logs it, and asks the source to end. */
-void phi_graph_fail(struct phi_graph *graph, enum ph_status status, const char *format, ...)
+void phi_live_fail(struct phi_live *live, enum ph_status status, const char *format, ...)
     PH_PRINTF(3, 4);
 
 /* Counts and logs a failed call into stage number `i`. */
-void phi_graph_count_failure(struct phi_graph *graph, size_t i, enum ph_status status,
-                             const struct ph_frame *frame);
+void phi_live_count_failure(struct phi_live *live, size_t i, enum ph_status status,
+                            const struct ph_frame *frame);
 
 /* Rings every node's doorbell. */
-void phi_graph_wake_all(struct phi_graph *graph);
+void phi_live_wake_all(struct phi_live *live);
 
 /* After discovery, in the source's thread: plans and initialises all stages, makes pools, queues,
  * view and trace, and starts the threads of all other nodes. */
-PH_NODISCARD enum ph_status phi_graph_plan(struct phi_graph *graph, struct ph_error *reterr);
+PH_NODISCARD enum ph_status phi_live_plan(struct phi_live *live, struct ph_error *reterr);
 
 /* Thread bodies. */
 void phi_node_run_source(struct node *node);
