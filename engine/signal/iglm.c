@@ -456,6 +456,11 @@ bool phi_iglm_estimable(const struct phi_iglm *glm, size_t k)
     return k < glm->config.n_vectors && glm->n_rows > 0 && glm->vectors[k].estimable;
 }
 
+double phi_iglm_variance(const struct phi_iglm *glm, size_t k)
+{
+    return phi_iglm_estimable(glm, k) ? glm->vectors[k].a_dot_a : INFINITY;
+}
+
 static const double *z_of(const struct phi_iglm *g, size_t voxel)
 {
     return g->z + voxel / B * g->n_padded * B + voxel % B;

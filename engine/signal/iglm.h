@@ -95,6 +95,10 @@ size_t phi_iglm_rank(const struct phi_iglm *glm);
 /* True if the rows so far determine vector `k`. */
 bool phi_iglm_estimable(const struct phi_iglm *glm, size_t k);
 
+/* Variance of vector `k` times the betas over the variance of the noise, as the rows so far
+ * determine it; infinity where they do not. */
+double phi_iglm_variance(const struct phi_iglm *glm, size_t k);
+
 /* The betas [n_regressors] of one voxel; columns that cannot be told apart from earlier ones get
  * 0. */
 void phi_iglm_beta(const struct phi_iglm *glm, size_t voxel, double *ret_beta);

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/simd.h"
 #include "signal/running.h"
 #include "signal/sort.h"
 
@@ -33,6 +34,8 @@ struct phi_quality {
     struct phi_series_figures *series; /* [n_sample] */
     float *gathered;                   /* [n_window] */
     float *scratch;                    /* [max(n_window, n_sample)] */
+    double *window_mean;               /* [n_sample] */
+    double *over_norm;                 /* [n_sample] 1 / norm of the series, 0 for a constant */
     double *expected;                  /* [n_sample] sd of a change */
     bool has_before;
     bool in_spike;
@@ -56,8 +59,10 @@ static bool allocate(struct phi_quality *q)
     q->gathered = phi_calloc(w, sizeof *q->gathered);
     q->scratch = phi_calloc(w > s ? w : s, sizeof *q->scratch);
     q->expected = phi_calloc(s, sizeof *q->expected);
+    q->window_mean = phi_calloc(s, sizeof *q->window_mean);
+    q->over_norm = phi_calloc(s, sizeof *q->over_norm);
     return q->before && q->ring && q->voxel && q->past && q->series && q->gathered && q->scratch &&
-           q->expected;
+           q->expected && q->window_mean && q->over_norm;
 }
 
 static void set_defaults(struct phi_quality_config *c)
@@ -116,6 +121,8 @@ void phi_quality_destroy(struct phi_quality **quality)
     phi_free(q->gathered);
     phi_free(q->scratch);
     phi_free(q->expected);
+    phi_free(q->window_mean);
+    phi_free(q->over_norm);
     phi_free(q);
     *quality = NULL;
 }
@@ -149,29 +156,40 @@ void phi_quality_gap(struct phi_quality *quality)
     quality->has_before = false;
 }
 
-/* Sums of y and of squared changes; lanes keep the order of additions fixed and the loop wide. */
-static void sum_volume(const float *restrict y, float *restrict before, size_t n, double *ret_sum,
-                       double *ret_change2)
+struct volume_sums {
+    double y;       /* sum over the voxels */
+    double change2; /* squared changes over the voxels that are not 0 before and now */
+    double n_change;
+};
+
+/* A resliced voxel that is exactly 0 has left the field of view; its jump is no change of signal.
+ * Lanes keep the order of additions fixed and the loop wide. */
+static struct volume_sums sum_volume(const float *restrict y, float *restrict before, size_t n)
 {
     double sum[LANES] = {0};
     double change2[LANES] = {0};
+    double n_change[LANES] = {0};
+    struct volume_sums all = {0, 0, 0};
 
     for (size_t v = 0; v < n; v += LANES) {
         size_t m = n - v < LANES ? n - v : LANES;
 
         for (size_t i = 0; i < m; i++) {
-            double d = (double)y[v + i] - (double)before[v + i];
+            double inside = y[v + i] != 0 && before[v + i] != 0 ? 1.0 : 0.0;
+            double d = ((double)y[v + i] - (double)before[v + i]) * inside;
 
             sum[i] += (double)y[v + i];
             change2[i] += d * d;
+            n_change[i] += inside;
             before[v + i] = y[v + i];
         }
     }
-    *ret_sum = *ret_change2 = 0;
     for (size_t i = 0; i < LANES; i++) {
-        *ret_sum += sum[i];
-        *ret_change2 += change2[i];
+        all.y += sum[i];
+        all.change2 += change2[i];
+        all.n_change += n_change[i];
     }
+    return all;
 }
 
 void phi_quality_series(const float *series, size_t n, float *scratch,
@@ -190,7 +208,6 @@ void phi_quality_series(const float *series, size_t n, float *scratch,
         last = c;
     }
     ret_figures->mean = sum;
-    ret_figures->norm = sqrt(square);
     ret_figures->ar1 = square > 0 ? lagged / square : 0;
     memcpy(scratch, series, n * sizeof *scratch);
     phi_sort_f32(scratch, n);
@@ -283,19 +300,51 @@ static double outlier_fraction(const struct phi_quality *q, const float *y)
     return (double)n_out / (double)q->config.n_sample;
 }
 
-/* |mean over voxels of the unit-norm series|^2, a row of the ring at a time. */
+/* Means and norms [n_sample] over the window, into the two scratch arrays. */
+PHI_VECTOR static void window_means(const float *restrict ring, size_t n, size_t s,
+                                    double *restrict mean)
+{
+    for (size_t i = 0; i < s; i++)
+        mean[i] = 0;
+    for (size_t t = 0; t < n; t++)
+        for (size_t i = 0; i < s; i++)
+            mean[i] += (double)ring[t * s + i];
+    for (size_t i = 0; i < s; i++)
+        mean[i] /= (double)n;
+}
+
+PHI_VECTOR static void window_norms(const float *restrict ring, size_t n, size_t s,
+                                    const double *restrict mean, double *restrict over_norm)
+{
+    for (size_t i = 0; i < s; i++)
+        over_norm[i] = 0;
+    for (size_t t = 0; t < n; t++)
+        for (size_t i = 0; i < s; i++) {
+            double c = (double)ring[t * s + i] - mean[i];
+
+            over_norm[i] += c * c;
+        }
+    for (size_t i = 0; i < s; i++)
+        over_norm[i] = over_norm[i] > 0 ? 1 / sqrt(over_norm[i]) : 0;
+}
+
+/* |mean over voxels of the unit-norm series|^2. */
 static double global_correlation(const struct phi_quality *q)
 {
     size_t s = q->config.n_sample;
+    size_t n = n_history(q);
     double total = 0;
 
-    for (size_t t = 0; t < n_history(q); t++) {
-        const float *row = q->ring + t * s;
+    window_means(q->ring, n, s, q->window_mean);
+    window_norms(q->ring, n, s, q->window_mean, q->over_norm);
+    for (size_t t = 0; t < n; t++) {
+        double lane[LANES] = {0};
         double sum = 0;
 
         for (size_t i = 0; i < s; i++)
-            if (q->series[i].norm > 0)
-                sum += ((double)row[i] - q->series[i].mean) / q->series[i].norm;
+            lane[i % LANES] += ((double)q->ring[t * s + i] - q->window_mean[i]) * q->over_norm[i];
+        for (size_t i = 0; i < LANES; i++)
+            sum += lane[i];
         total += sum / (double)s * (sum / (double)s);
     }
     return total;
@@ -342,14 +391,14 @@ void phi_quality_process(struct phi_quality *quality, const float *y, bool learn
 {
     size_t n = quality->config.n_voxels;
     struct phi_quality_figures f = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, 0};
-    double sum, change2;
+    struct volume_sums sums = sum_volume(y, quality->before, n);
+    bool has_change = quality->has_before && sums.n_change > 0;
 
-    sum_volume(y, quality->before, n, &sum, &change2);
-    f.global_signal = sum / (double)n;
+    f.global_signal = sums.y / (double)n;
     if (learn)
         learn_volume(quality, y);
     f.drift_percent = drift_percent(quality, f.global_signal, learn);
-    fill_history_figures(quality, y, quality->has_before ? sqrt(change2 / (double)n) : NAN, &f);
+    fill_history_figures(quality, y, has_change ? sqrt(sums.change2 / sums.n_change) : NAN, &f);
     quality->has_before = true;
     count_spike(quality, &f);
     f.n_spikes = quality->n_spikes;

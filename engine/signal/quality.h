@@ -28,10 +28,11 @@ struct phi_quality_config {
 
 /* NaN where a figure cannot be had yet. */
 struct phi_quality_figures {
-    double global_signal;    /* mean over the voxels */
-    double dvars;            /* rms change to the volume before, data scaled to a median of 1000 */
-    double std_dvars;        /* over the change expected from variance and autocorrelation */
-    double tsnr;             /* median over voxels of mean / sd since the start */
+    double global_signal; /* mean over the voxels */
+    double dvars;     /* rms change to the volume before, data scaled to a median of 1000; voxels
+                         that are exactly 0 (outside the field of view) do not count */
+    double std_dvars; /* over the change expected from variance and autocorrelation */
+    double tsnr;      /* median over voxels of mean / sd since the start */
     double outlier_fraction; /* share of voxels far from their median */
     double gcor;             /* mean correlation of all pairs of voxels in the window */
     double drift_percent;    /* smoothed global signal against that of the first volumes */
@@ -69,8 +70,7 @@ struct phi_series_figures {
     double robust_sd; /* interquartile range (lower quantiles) / 1.349 */
     double mad;       /* median absolute deviation, unscaled */
     double mean;
-    double norm; /* root of the summed squared deviations from the mean */
-    double ar1;  /* lag-1 autocorrelation; 0 for a constant */
+    double ar1; /* lag-1 autocorrelation; 0 for a constant */
 };
 
 /* Fills *ret_figures from series[n], n >= 1; scratch[n] is overwritten. */

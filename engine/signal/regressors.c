@@ -141,14 +141,25 @@ static void fill_drift(const struct phi_regressors *r, size_t k, double *out)
     }
 }
 
+static bool all_finite(const double *x, size_t n)
+{
+    bool ok = true;
+
+    for (size_t i = 0; i < n; i++)
+        ok = ok && isfinite(x[i]);
+    return ok;
+}
+
 static void fill_motion(struct phi_regressors *r, const double *motion, double *out)
 {
     if (r->config.n_motion == 0)
         return;
     /* the count was checked at create */
-    if (phi_design_motion_row(motion, r->has_motion ? r->motion : NULL, r->config.n_motion, out) ==
-        PH_OK)
-        memcpy(r->motion, motion, sizeof r->motion);
+    if (phi_design_motion_row(motion, r->has_motion ? r->motion : NULL, r->config.n_motion, out) !=
+            PH_OK ||
+        !all_finite(motion, 6))
+        return; /* an unmeasured volume is no volume before */
+    memcpy(r->motion, motion, sizeof r->motion);
     r->has_motion = true;
 }
 

@@ -9,87 +9,21 @@
 #include <string.h>
 
 #include "plugins/filter/glm/noise.h"
+#include "plugins/filter/glm/params.h"
 #include "plugins/filter/mask_file.h"
 #include "plugins/filter/voxels.h"
 #include "signal/iglm.h"
 #include "signal/regressors.h"
 
 #define MAX_EVENTS 1024
-#define MAX_NOISE  10
-#define MAX_EXTRA  (3 + MAX_NOISE)
 
-enum output { OUT_CLEANED, OUT_RESIDUAL, OUT_T, OUT_EFFECT };
+/* Cleaning waits until the nuisance fit is less noisy than this share of the volume itself: with
+ * few volumes behind many regressors it would put in more than it takes out. */
+#define MAX_FIT_VARIANCE 0.5
+#define MAX_NOISE        10
+#define MAX_EXTRA        (3 + MAX_NOISE)
+
 enum vector { VECTOR_NUISANCE = 0, VECTOR_CONTRAST = 1, N_VECTORS = 2 };
-
-struct params {
-    int32_t output;
-    const char *conditions;
-    const char *contrast;
-    int32_t hrf;
-    int64_t hrf_parts;
-    double ref;
-    int32_t drift;
-    int64_t drift_order;
-    double cutoff_s;
-    int64_t planned_volumes;
-    int32_t motion;
-    bool white_matter;
-    bool csf;
-    bool global_signal;
-    int64_t noise_components;
-    const char *noise_mask;
-    double noise_share;
-    int64_t noise_volumes;
-    double rho;
-};
-
-static const char *const outputs[] = {"cleaned", "residual", "t", "effect", NULL};
-static const char *const hrfs[] = {"spm", "glover", NULL};
-static const char *const drifts[] = {"none", "legendre", "dct", NULL};
-static const char *const motions[] = {"0", "6", "12", "24", NULL};
-
-static const struct ph_param params_table[] = {
-    PH_ENUM(struct params, output, OUT_CLEANED, outputs, 0,
-            "cleaned: the volume less drift, motion and tissue signals, level and task kept; "
-            "residual: less the whole model; t, effect: the map of the contrast."),
-    PH_STRING(struct params, conditions, "", 0,
-              "Trial types that get a regressor, separated by commas."),
-    PH_STRING(struct params, contrast, "", 0,
-              "Weights of the conditions, as face-house or 0.5*face+0.5*place-house."),
-    PH_ENUM(struct params, hrf, 0, hrfs, 0, "Haemodynamic response."),
-    PH_INT(struct params, hrf_parts, 1, 1, 3, "", 0,
-           "1: the response; 2: and its time derivative; 3: and its dispersion derivative."),
-    PH_FLOAT(struct params, ref, 0.5, 0, 1, "TR", 0,
-             "Instant within the TR that a volume stands for; 0 behind slicetime."),
-    PH_ENUM(struct params, drift, 1, drifts, 0,
-            "Slow regressors: Legendre polynomials or cosines on the planned run."),
-    PH_INT(
-        struct params, drift_order, -1, -1, PHI_REGRESSORS_MAX_DRIFT, "", 0,
-        "Number of drift regressors; -1: from the length of the run (polynomials: 1 + duration / "
-        "150 s; cosines: all periods above cutoff_s)."),
-    PH_FLOAT(struct params, cutoff_s, 128, 10, 1e6, "s", 0,
-             "Shortest period that counts as drift (drift = dct)."),
-    PH_INT(struct params, planned_volumes, 0, 0, 1000000, "volumes", 0,
-           "Length of the run that drift is laid over; 0: what the source says."),
-    PH_ENUM(struct params, motion, 0, motions, 0,
-            "Motion regressors: 6 parameters, 12 with derivatives, 24 with squares."),
-    PH_BOOL(struct params, white_matter, 0, 0, "Uses the mean white-matter signal."),
-    PH_BOOL(struct params, csf, 0, 0, "Uses the mean signal of cerebrospinal fluid."),
-    PH_BOOL(struct params, global_signal, 0, 0, "Uses the mean signal over the mask."),
-    PH_INT(struct params, noise_components, 0, 0, MAX_NOISE, "", 0,
-           "Principal components of noise voxels as regressors, brought up to date every volume."),
-    PH_PATH(
-        struct params, noise_mask, "", 0,
-        "NIfTI image of the noise voxels (white matter, fluid) on the grid of the volumes; empty: "
-        "the most variable voxels."),
-    PH_FLOAT(struct params, noise_share, 0.02, 0.0001, 1, "", 0,
-             "Share of the voxels that counts as most variable."),
-    PH_INT(struct params, noise_volumes, 20, 2, 10000, "volumes", 0,
-           "Usable volumes to choose the voxels, and as many again to find the components; the "
-           "regressors are 0 until then."),
-    PH_FLOAT(struct params, rho, 0, -0.99, 0.99, "", 0,
-             "Lag-1 autocorrelation of the noise that rows are whitened with."),
-};
 
 struct names {
     char text[1024];
@@ -105,7 +39,8 @@ struct state {
     struct phi_glm_noise *noise; /* NULL without noise components */
     struct names names;
     double *row;      /* [n_columns] */
-    double *nuisance; /* [n_columns] the row with level and task set to 0 */
+    double *nuisance; /* [n_columns] the row less its mean so far; level and task 0 */
+    double *row_mean; /* [n_columns] over the rows learnt */
     float *fit;       /* [n_capacity] */
     double tr_s;
     size_t n;
@@ -290,8 +225,9 @@ static enum ph_status glm_init(void *state, const void *params, const struct ph_
     n_columns = phi_regressors_n_columns(glm->regressors);
     glm->row = host->alloc(host->self, n_columns, sizeof *glm->row);
     glm->nuisance = host->alloc(host->self, n_columns, sizeof *glm->nuisance);
+    glm->row_mean = host->alloc(host->self, n_columns, sizeof *glm->row_mean);
     glm->fit = host->alloc(host->self, glm->n, sizeof *glm->fit);
-    if (!glm->row || !glm->nuisance || !glm->fit)
+    if (!glm->row || !glm->nuisance || !glm->row_mean || !glm->fit)
         return phi_error_nomem(reterr, "the model's maps", glm->n * sizeof *glm->fit);
     return PH_OK;
 }
@@ -335,11 +271,22 @@ static bool fill_row(struct state *glm, const struct ph_frame *frame)
                        motion, extra, glm->row);
     for (size_t i = 0; i < n_columns; i++)
         ok = ok && isfinite(glm->row[i]);
-    memcpy(glm->nuisance, glm->row, n_columns * sizeof *glm->row);
-    glm->nuisance[0] = 0;
-    for (size_t i = phi_regressors_column_of(glm->regressors, 0); i < n_columns; i++)
-        glm->nuisance[i] = 0;
     return ok;
+}
+
+/* What cleaning takes away is the nuisance part's deviation from its mean so far: the level of the
+ * cleaned signal is then that of the signal, and not what the drift regressors would have it be in
+ * the middle of the planned run. */
+static void fill_nuisance(struct state *glm, bool learn)
+{
+    size_t n_nuisance = phi_regressors_column_of(glm->regressors, 0);
+    double share = 1 / (double)(phi_iglm_n_rows(glm->model) + 1);
+
+    for (size_t i = 1; i < n_nuisance; i++) {
+        if (learn)
+            glm->row_mean[i] += share * (glm->row[i] - glm->row_mean[i]);
+        glm->nuisance[i] = glm->row[i] - glm->row_mean[i];
+    }
 }
 
 struct job {
@@ -361,7 +308,7 @@ static void run_block(void *arg, size_t block)
     phi_iglm_block(job->glm->model, block, job->y, job->maps);
     for (size_t v = from; v < to; v++) {
         if (job->subtract)
-            job->y[v] -= fit[v];
+            job->y[v] -= job->y[v] != 0 ? fit[v] : 0; /* 0: outside the field of view */
         else if (job->replace)
             job->y[v] = fit[v];
     }
@@ -375,7 +322,7 @@ static void run_model(struct state *glm, struct ph_frame *frame)
 
     switch (glm->given->output) {
     case OUT_CLEANED:
-        ready = ready && phi_iglm_estimable(glm->model, VECTOR_NUISANCE);
+        ready = ready && phi_iglm_variance(glm->model, VECTOR_NUISANCE) <= MAX_FIT_VARIANCE;
         maps.value[VECTOR_NUISANCE] = ready ? glm->fit : NULL;
         job.subtract = ready;
         job.replace = false;
@@ -408,6 +355,7 @@ static enum ph_status fit_layout(struct state *glm, const struct ph_frame *frame
     status = phi_iglm_resize(glm->model, n);
     if (status != PH_OK)
         return status;
+    memset(glm->row_mean, 0, phi_regressors_n_columns(glm->regressors) * sizeof *glm->row_mean);
     if (glm->noise)
         phi_glm_noise_reset(glm->noise, n);
     glm->n = n;
@@ -429,6 +377,9 @@ static enum ph_status glm_process(void *state, struct ph_io *io)
     if (status != PH_OK)
         return status;
     if (!fill_row(glm, io->in)) {
+        phi_iglm_skip(glm->model);
+        if (use != VOXELS_LEARN) /* such frames need not have been measured */
+            return PH_OK;
         if (!glm->told_missing)
             glm->host->log(glm->host->self, PH_LOG_ERROR, "glm.missing",
                            "the model asks for motion or tissue signals that no stage before it "
@@ -436,6 +387,7 @@ static enum ph_status glm_process(void *state, struct ph_io *io)
         glm->told_missing = true;
         return PH_E_STATE;
     }
+    fill_nuisance(glm, use == VOXELS_LEARN);
     status = phi_iglm_set_vector(glm->model, VECTOR_NUISANCE, glm->nuisance);
     if (status == PH_OK)
         status = phi_iglm_begin(glm->model, glm->row, use == VOXELS_LEARN);
@@ -451,6 +403,7 @@ static void glm_reset(void *state)
     struct state *glm = state;
 
     phi_iglm_reset(glm->model);
+    memset(glm->row_mean, 0, phi_regressors_n_columns(glm->regressors) * sizeof *glm->row_mean);
     phi_regressors_reset(glm->regressors);
     if (glm->noise)
         phi_glm_noise_reset(glm->noise, glm->n);

@@ -115,7 +115,7 @@ static void cleaning(void **state)
         mean += (double)y[100] / (VOLUMES - 60);
     }
     assert_true(far < 4);        /* of +-6 with the motion in */
-    assert_near(mean, 505, 1.5); /* the middle of the drift stays as level */
+    assert_near(mean, 503.7, 1); /* the mean of the drift so far stays as level */
     rig_close(&rig);
 }
 
@@ -174,6 +174,7 @@ static void missing_figures(void **state)
     const float y[2] = {1, 2};
 
     (void)state;
+    assert_int_equal(rig_push(rig, y, PH_FLAG_DUMMY), PH_OK);
     assert_int_equal(rig_push(rig, y, 0), PH_E_STATE); /* csf is NaN: no stage measured it */
     rig_close(&rig);
 }

@@ -150,6 +150,25 @@ static void resized_equals_made_so(void **state)
     phi_quality_destroy(&b);
 }
 
+static void voxels_outside_the_view_are_no_change(void **state)
+{
+    struct phi_quality *a = make(32, 0);
+    struct phi_quality_figures f;
+    struct phi_rng rng;
+    float y[Q];
+
+    (void)state;
+    phi_rng_init(&rng, 7, 0);
+    for (int t = 0; t < 40; t++) {
+        noise(&rng, 800, 8, y);
+        for (int v = 0; v < 20; v++) /* in and out of the field of view */
+            y[v] = t % 2 ? 0 : y[v];
+        phi_quality_process(a, y, true, &f);
+    }
+    assert_near(f.dvars, 1000 * sqrt(2.0) * 8 / 800, 1.5);
+    phi_quality_destroy(&a);
+}
+
 static void dead_voxels_stay_finite(void **state)
 {
     struct phi_quality *q = make(16, 0);
@@ -246,6 +265,7 @@ int main(void)
         cmocka_unit_test(spikes_drift_and_shared_signal),
         cmocka_unit_test(learning_can_be_withheld),
         cmocka_unit_test(resized_equals_made_so),
+        cmocka_unit_test(voxels_outside_the_view_are_no_change),
         cmocka_unit_test(dead_voxels_stay_finite),
         cmocka_unit_test(sorting),
         cmocka_unit_test(normal_tails),

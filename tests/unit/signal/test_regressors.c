@@ -32,6 +32,7 @@ static void rows_are_in_order(void **state)
     struct phi_regressors *r = make(&config);
     const struct phi_event event = {10, 3, 2, 1};
     const double first[6] = {1, 2, 3, 4, 5, 6}, second[6] = {2, 2, 3, 4, 5, 8};
+    const double unmeasured[6] = {NAN, NAN, NAN, NAN, NAN, NAN};
     const double extra = 77;
     double row[20], legendre[3];
 
@@ -48,6 +49,10 @@ static void rows_are_in_order(void **state)
     assert_near(row[19], 2 * phi_hrf_event(&config.hrf, PHI_HRF_TIME_DERIVATIVE, 5, 3), 1e-15);
     phi_regressors_row(r, 8, 17, second, &extra, row);
     assert_true(row[4] == 1 && row[13] == 8 && row[14] == 2);
+    phi_regressors_row(r, 9, 19, unmeasured, &extra, row);
+    assert_true(isnan(row[3]));
+    phi_regressors_row(r, 10, 21, first, &extra, row);
+    assert_true(row[4] == -1); /* against the last measured one */
     phi_regressors_reset(r);
     phi_regressors_row(r, 8, 17, second, &extra, row);
     assert_true(row[4] == 0 && row[18] == 0);
