@@ -5,6 +5,7 @@
 
 /* One kind a line. */
 static const struct cli_command *const kinds[] = {
+    &fit_posterior,
     &fit_ridge,
 };
 

@@ -121,7 +121,7 @@ static void list_penalties(struct phi_fit *fit)
         return;
     }
     for (size_t l = 0; l < PHI_FIT_PENALTIES; l++)
-        fit->lambdas[l] = fit->smoother->scale * pow(10, -3 + 0.5 * (double)l);
+        fit->lambdas[l] = fit->smoother->scale * pow(10, (double)l - 3);
     fit->n_lambdas = PHI_FIT_PENALTIES;
 }
 

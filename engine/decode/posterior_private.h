@@ -9,8 +9,8 @@
 #include "decode/posterior_fit.h"
 
 #define PHI_FIT_CHUNK     1024
-#define PHI_FIT_SUMS      4  /* partial Gram matrices, added in this fixed order */
-#define PHI_FIT_PENALTIES 17 /* half decades over 1e-3 .. 1e5 times the design's scale */
+#define PHI_FIT_SUMS      4 /* partial Gram matrices, added in this fixed order */
+#define PHI_FIT_PENALTIES 9 /* decades over 1e-3 .. 1e5 times the design's scale */
 
 /* Voxels order[first .. first + n) share a penalty. */
 struct phi_fit_group {

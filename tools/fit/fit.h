@@ -8,6 +8,7 @@
 
 #include "cli.h"
 
+extern const struct cli_command fit_posterior;
 extern const struct cli_command fit_ridge;
 
 #endif

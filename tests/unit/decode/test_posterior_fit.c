@@ -110,8 +110,8 @@ static double plain_penalty(const struct problem *t, size_t v, bool is_fixed)
         m[i % P] += t->x[i] / (double)t->n;
     for (size_t i = 0; i < t->n * P; i++)
         scale += pow(t->x[i] - m[i % P], 2) / (double)t->n;
-    for (int l = 0; !is_fixed && l < 17; l++) {
-        double lambda = scale * pow(10, -3 + 0.5 * l), square = residual_square(t, v, lambda);
+    for (int l = 0; !is_fixed && l < 9; l++) {
+        double lambda = scale * pow(10, l - 3), square = residual_square(t, v, lambda);
 
         if (square < least) {
             least = square;
@@ -339,8 +339,8 @@ static void infinite_temperature_gives_the_prior(void **state)
  * columns' own coefficients, which come back. */
 static void nuisance_is_taken_out(void **state)
 {
-    const struct phi_posterior_options options = {.full_noise = true,
-                                                  .penalty = PHI_PENALTY_COMMON};
+    const struct phi_posterior_options options = {
+        .full_noise = true, .penalty = PHI_PENALTY_FIXED, .lambda = 20};
     static struct problem t, other;
     struct phi_posterior_data data, changed;
     double nuisance[MAX_N * 2], one[P * Q], two[P * Q];

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+#include "fit/trials.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#define MAX_FIT_PICTURES 2000
+#define DEFAULT_P        50
+
+void fit_latents_free(struct fit_latents *latents)
+{
+    phi_pca_destroy(&latents->pca);
+    phi_free(latents->z);
+    phi_free(latents->of_event);
+    memset(latents, 0, sizeof *latents);
+}
+
+static size_t picture_of(const struct phi_stimuli *set, const struct ph_event *event,
+                         const char *trial_type)
+{
+    if (trial_type && strcmp(trial_type, event->trial_type) != 0)
+        return SIZE_MAX;
+    if (*event->stim_file)
+        return phi_stimuli_find(set, event->stim_file);
+    return event->stim_index >= 0 && (size_t)event->stim_index < phi_stimuli_count(set)
+               ? (size_t)event->stim_index
+               : SIZE_MAX;
+}
+
+static enum ph_status find_pictures(const struct phi_stimuli *set, const struct fit_rows *rows,
+                                    const char *trial_type, struct fit_latents *l,
+                                    struct ph_error *reterr)
+{
+    size_t n_found = 0;
+
+    l->of_event = phi_calloc(rows->n_events, sizeof *l->of_event);
+    if (!l->of_event)
+        return phi_error_nomem(reterr, "events", rows->n_events * sizeof *l->of_event);
+    for (size_t e = 0; e < rows->n_events; e++) {
+        l->of_event[e] = picture_of(set, &rows->events[e].event, trial_type);
+        n_found += l->of_event[e] != SIZE_MAX;
+    }
+    if (n_found == 0)
+        return phi_error(reterr, PH_E_INVAL,
+                         "none of the %zu events names a picture of the set, by stim_file or "
+                         "stim_index",
+                         rows->n_events);
+    return PH_OK;
+}
+
+static enum ph_status fit_components(const struct phi_stimuli *set, size_t p, struct fit_latents *l,
+                                     struct ph_error *reterr)
+{
+    size_t n_all = phi_stimuli_count(set), m = phi_stimuli_height(set) * phi_stimuli_width(set) * 3;
+    size_t n = n_all < MAX_FIT_PICTURES ? n_all : MAX_FIT_PICTURES;
+    float *pixels = phi_calloc2(n, m, sizeof *pixels);
+    double *scores = NULL;
+    enum ph_status status;
+
+    if (!pixels)
+        return phi_error_nomem(reterr, "pictures", n * m * sizeof *pixels);
+    for (size_t i = 0; i < n; i++)
+        phi_stimuli_to_float(set, i * n_all / n, pixels + i * m);
+    status = phi_pca_fit(pixels, n, m, p ? p : DEFAULT_P, &l->pca, reterr);
+    if (status == PH_OK) {
+        l->n = n_all;
+        l->p = l->pca->n_components;
+        l->z = phi_calloc2(l->n, l->p, sizeof *l->z);
+        scores = phi_calloc(l->p, sizeof *scores);
+        if (!l->z || !scores)
+            status = phi_error_nomem(reterr, "latents", l->n * l->p * sizeof *l->z);
+    }
+    for (size_t i = 0; status == PH_OK && i < n_all; i++) {
+        phi_stimuli_to_float(set, i, pixels);
+        phi_pca_whiten(l->pca, pixels, 1, scores);
+        for (size_t k = 0; k < l->p; k++)
+            l->z[i * l->p + k] = (float)scores[k];
+        cli_progress("components of the pictures", i, n_all);
+    }
+    phi_free(pixels);
+    phi_free(scores);
+    return status;
+}
+
+enum ph_status fit_latents_make(const struct phi_stimuli *set, const struct fit_rows *rows,
+                                const char *trial_type, size_t p, struct fit_latents *ret_latents,
+                                struct ph_error *reterr)
+{
+    struct fit_latents latents = {0};
+    enum ph_status status = find_pictures(set, rows, trial_type, &latents, reterr);
+
+    if (status == PH_OK)
+        status = fit_components(set, p, &latents, reterr);
+    if (status) {
+        fit_latents_free(&latents);
+        return status;
+    }
+    *ret_latents = latents;
+    return PH_OK;
+}
+
+/* ---- design ---- */
+
+void fit_design_free(struct fit_design *design)
+{
+    phi_free(design->x);
+    phi_free(design->y);
+    phi_free(design->nuisance);
+    phi_free(design->fold);
+    phi_free(design->row);
+    phi_free(design->joined);
+    memset(design, 0, sizeof *design);
+}
+
+static double event_response(struct phi_decoder_shape *shape, const struct ph_event *event,
+                             double at_s)
+{
+    double delay_s = at_s - event->onset_s;
+
+    if (delay_s < 0 || delay_s > event->duration_s + shape->hrf.length_s)
+        return 0;
+    return event->amplitude * phi_decoder_response(shape, delay_s, event->duration_s);
+}
+
+/* Adds `weight` times row `r` of the design to x[p] and nuisance[1 + n_runs - 1]. */
+static void add_design_row(const struct fit_rows *rows, const struct fit_latents *latents,
+                           struct phi_decoder_shape *shape, size_t r, double weight, double *x,
+                           double *nuisance)
+{
+    for (size_t e = 0; e < rows->n_events; e++) {
+        const struct fit_rows_event *event = &rows->events[e];
+        double h;
+
+        if (event->run != rows->run[r] || latents->of_event[e] == SIZE_MAX)
+            continue;
+        h = weight * event_response(shape, &event->event, rows->at_s[r]);
+        if (h == 0)
+            continue;
+        nuisance[0] += h;
+        for (size_t k = 0; k < latents->p; k++)
+            x[k] += h * (double)latents->z[latents->of_event[e] * latents->p + k];
+    }
+    if (rows->run[r] > 0)
+        nuisance[rows->run[r]] += weight;
+}
+
+static bool allocate_design(struct fit_design *d, const struct fit_rows *rows, size_t n, size_t p)
+{
+    d->x = phi_calloc2(n, p, sizeof *d->x);
+    d->y = phi_calloc2(n, rows->q, sizeof *d->y);
+    d->nuisance = phi_calloc2(n, rows->n_runs, sizeof *d->nuisance);
+    d->fold = phi_calloc(n, sizeof *d->fold);
+    d->row = phi_calloc(n, sizeof *d->row);
+    d->joined = phi_calloc(n, sizeof *d->joined);
+    return d->x && d->y && d->nuisance && d->fold && d->row && d->joined;
+}
+
+static void fill_design_row(const struct fit_rows *rows, const struct fit_latents *latents,
+                            struct phi_decoder_shape *shape, double rho, struct fit_design *d,
+                            size_t i, double *x)
+{
+    size_t r = d->row[i], p = latents->p, q = rows->q;
+    double *nuisance = d->nuisance + i * rows->n_runs;
+
+    memset(x, 0, p * sizeof *x);
+    add_design_row(rows, latents, shape, r, 1, x, nuisance);
+    if (rho > 0)
+        add_design_row(rows, latents, shape, r - 1, -rho, x, nuisance);
+    for (size_t k = 0; k < p; k++)
+        d->x[i * p + k] = (float)x[k];
+    for (size_t v = 0; v < q; v++)
+        d->y[i * q + v] =
+            rows->y[r * q + v] - (rho > 0 ? (float)rho * rows->y[(r - 1) * q + v] : 0);
+}
+
+/* Drops nuisance columns of runs that have no rows in the range, so that none is empty. */
+static size_t used_runs(const struct fit_rows *rows, const size_t range[2])
+{
+    return (size_t)rows->run[range[1] - 1] + 1;
+}
+
+enum ph_status fit_design_make(const struct fit_rows *rows, const struct fit_latents *latents,
+                               struct phi_decoder_shape *shape, const size_t range[2],
+                               size_t n_folds, double rho, struct fit_design *ret_design,
+                               struct ph_error *reterr)
+{
+    struct fit_design d = {0};
+    size_t n_most = range[1] - range[0], n = 0, n_nuisance = used_runs(rows, range);
+    double *x = phi_calloc(latents->p, sizeof *x);
+
+    if (!x || !allocate_design(&d, rows, n_most, latents->p)) {
+        phi_free(x);
+        fit_design_free(&d);
+        return phi_error_nomem(reterr, "the design", n_most * rows->q * sizeof(float));
+    }
+    for (size_t r = range[0]; r < range[1]; r++) {
+        if (rho > 0 && (r == 0 || !rows->joined[r]))
+            continue;
+        d.row[n] = r;
+        d.joined[n] = n > 0 && d.row[n - 1] + 1 == r && rows->joined[r];
+        fill_design_row(rows, latents, shape, rho, &d, n++, x);
+    }
+    phi_free(x);
+    for (size_t i = 0; i < n; i++)
+        d.fold[i] = (uint32_t)(i * n_folds / n);
+    for (size_t i = 0; i < n; i++) /* close up to the columns in use */
+        memmove(d.nuisance + i * n_nuisance, d.nuisance + i * rows->n_runs,
+                n_nuisance * sizeof *d.nuisance);
+    d.data = (struct phi_posterior_data){
+        {d.x, d.fold, n, latents->p, n_folds, d.nuisance, n_nuisance}, d.y, rows->q};
+    *ret_design = d;
+    return PH_OK;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * From events and stimuli to the design of a decoder fit, and decoding held-out volumes again to
+ * choose the temperature and report calibration. Set-up code; one thread.
+ */
+#ifndef TOOLS_FIT_TRIALS_H
+#define TOOLS_FIT_TRIALS_H
+
+#include "decode/trial.h"
+#include "fit/rows.h"
+#include "tools/stimuli/set.h"
+
+/* The latents of the pictures: whitened components of their pixels. */
+struct fit_latents {
+    struct phi_pca *pca;
+    float *z; /* [n][p] */
+    size_t n, p;
+    size_t *of_event; /* [n_events] picture of each event, SIZE_MAX: not a stimulus of the set */
+};
+
+/* Components of all pictures (at most 2000, evenly chosen), at most `p` (0: 50). Events find their
+ * picture by stim_file, else by stim_index. PH_E_INVAL if no event does. */
+PH_NODISCARD enum ph_status fit_latents_make(const struct phi_stimuli *set,
+                                             const struct fit_rows *rows, const char *trial_type,
+                                             size_t p, struct fit_latents *ret_latents,
+                                             struct ph_error *reterr);
+void fit_latents_free(struct fit_latents *latents);
+
+/* Whitened rows of a fit. Row i of the result is row `row[i]` less rho times the row before it. */
+struct fit_design {
+    struct phi_posterior_data data; /* points into what follows */
+    float *x, *y;
+    double *nuisance; /* response to any event, then one column a run but the first */
+    uint32_t *fold;
+    size_t *row; /* [n] */
+    bool *joined;
+};
+
+/* Rows [first, end) of `rows`, in `n_folds` contiguous folds. */
+PH_NODISCARD enum ph_status fit_design_make(const struct fit_rows *rows,
+                                            const struct fit_latents *latents,
+                                            struct phi_decoder_shape *shape, const size_t range[2],
+                                            size_t n_folds, double rho,
+                                            struct fit_design *ret_design, struct ph_error *reterr);
+void fit_design_free(struct fit_design *design);
+
+/* How decoding of known stimuli went, over their last statements. */
+struct fit_calibration {
+    size_t n_trials;
+    double nll;      /* a latent, nats */
+    double coverage; /* of 90 % intervals */
+    double ratio;    /* mean squared error over mean variance */
+    double r;        /* mean over latents of the correlation with the truth */
+    double two_way;  /* identification by correlation, chance .5 */
+    double nis_q999; /* 99.9 % quantile of the innovation test */
+};
+
+/* Decodes rows [first, end) in trial mode with the posterior at temperature `tau` times its own. */
+PH_NODISCARD enum ph_status fit_decode(const struct fit_rows *rows,
+                                       const struct fit_latents *latents,
+                                       const struct phi_decoder_model *model, const size_t range[2],
+                                       double tau, struct fit_calibration *ret_calibration,
+                                       struct ph_error *reterr);
+
+#endif
