@@ -86,6 +86,24 @@ enum phi_live_state phi_live_state(const struct phi_live *live)
     return (enum phi_live_state)atomic_load(&live->state);
 }
 
+void phi_live_leave(struct phi_live *live)
+{
+    (void)pthread_mutex_lock(&live->lock);
+    atomic_fetch_sub(&live->n_running, 1);
+    (void)pthread_cond_broadcast(&live->changed);
+    (void)pthread_mutex_unlock(&live->lock);
+}
+
+bool phi_live_finished(const struct phi_live *live)
+{
+    return phi_live_state(live) >= PHI_LIVE_DRAINING && atomic_load(&live->n_running) == 0;
+}
+
+static bool is_there(const struct phi_live *live, enum phi_live_state state)
+{
+    return phi_live_state(live) >= state || (state == PHI_LIVE_STOPPED && phi_live_finished(live));
+}
+
 bool phi_live_wait(struct phi_live *live, enum phi_live_state state, int64_t timeout_ns)
 {
     int64_t deadline_ns = phi_clock_ns() + timeout_ns;
@@ -95,10 +113,10 @@ bool phi_live_wait(struct phi_live *live, enum phi_live_state state, int64_t tim
     int code = 0;
 
     (void)pthread_mutex_lock(&live->lock);
-    while (atomic_load(&live->state) < (int)state && code == 0)
+    while (!is_there(live, state) && code == 0)
         code = timeout_ns < 0 ? pthread_cond_wait(&live->changed, &live->lock)
                               : pthread_cond_timedwait(&live->changed, &live->lock, &until);
-    there = atomic_load(&live->state) >= (int)state;
+    there = is_there(live, state);
     (void)pthread_mutex_unlock(&live->lock);
     return there;
 }
@@ -272,6 +290,7 @@ static void source_main(void *arg)
     struct node *node = arg;
 
     node->run(node);
+    phi_live_leave(node->live);
 }
 
 enum ph_status phi_live_start(struct phi_live *live, struct ph_error *reterr)
@@ -280,6 +299,7 @@ enum ph_status phi_live_start(struct phi_live *live, struct ph_error *reterr)
 
     if (live->started)
         return phi_error(reterr, PH_E_STATE, "the run has been started already");
+    atomic_store(&live->n_running, 1);
     status = phi_thread_create(live->nodes[0].name, -1, source_main, &live->nodes[0],
                                &live->nodes[0].thread, reterr);
     live->started = status == PH_OK;

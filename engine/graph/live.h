@@ -59,9 +59,12 @@ PH_NODISCARD enum ph_status phi_live_start(struct phi_live *live, struct ph_erro
 /* Any thread. */
 enum phi_live_state phi_live_state(const struct phi_live *live);
 
-/* Waits until the state is `state` or a later one, at most `timeout_ns` (negative: for ever). True
- * if it is. Main thread. */
+/* Waits until the state is `state` or a later one (for PHI_LIVE_STOPPED: until all threads have
+ * finished), at most `timeout_ns` (negative: for ever). True if it is. Main thread. */
 bool phi_live_wait(struct phi_live *live, enum phi_live_state state, int64_t timeout_ns);
+
+/* Any thread: true when all threads have come to their end, so that phi_live_join does not wait. */
+bool phi_live_finished(const struct phi_live *live);
 
 /* The view for the display; NULL before `planned`. Valid until destroy. */
 struct phi_view *phi_live_view(struct phi_live *live);

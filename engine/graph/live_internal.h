@@ -93,9 +93,9 @@ struct phi_live {
     struct node *last_science;
 
     _Atomic int state;
-    _Atomic bool stop;    /* the source shall end */
-    _Atomic bool aborted; /* drop what is under way */
-    _Atomic bool discovered;
+    _Atomic bool stop;     /* the source shall end */
+    _Atomic bool aborted;  /* drop what is under way */
+    _Atomic int n_running; /* threads that have not finished */
     _Atomic uint64_t n_failures;
     _Atomic uint64_t n_events;
     _Atomic(struct phi_snapshot *) retired;
@@ -113,6 +113,9 @@ extern struct ph_frame phi_live_end_mark;
 
 /* Moves on to a later state and wakes who waits for it. */
 void phi_live_advance(struct phi_live *live, enum phi_live_state state);
+
+/* A thread has come to its end. */
+void phi_live_leave(struct phi_live *live);
 
 /* Keeps the first failure that ends the run, logs it, and asks the source to end. */
 void phi_live_fail(struct phi_live *live, enum ph_status status, const char *format, ...)

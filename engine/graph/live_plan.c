@@ -300,6 +300,7 @@ static void node_main(void *arg)
         phi_log_write(node->live->options.log, PH_LOG_WARNING, node->name, "run.realtime", "%s",
                       err.text);
     node->run(node);
+    phi_live_leave(node->live);
 }
 
 static enum ph_status start_nodes(struct phi_live *live, struct ph_error *reterr)
@@ -310,8 +311,11 @@ static enum ph_status start_nodes(struct phi_live *live, struct ph_error *reterr
     for (size_t i = 1; i < live->n_nodes && status == PH_OK; i++) {
         struct node *node = &live->nodes[i];
 
+        atomic_fetch_add(&live->n_running, 1);
         status = phi_thread_create(node->name, pin ? (int)i % phi_thread_cores() : -1, node_main,
                                    node, &node->thread, reterr);
+        if (status != PH_OK)
+            atomic_fetch_sub(&live->n_running, 1);
     }
     return status;
 }

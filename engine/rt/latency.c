@@ -105,6 +105,11 @@ static int64_t percentile(const struct phi_latency *latency, bool window, uint64
     return upper_edge(N_COUNTS - 1); /* counts changed while we looked */
 }
 
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 static void stats(const struct phi_latency *latency, bool window,
                   struct phi_latency_stats *ret_stats)
 {
@@ -125,8 +130,12 @@ static void stats(const struct phi_latency *latency, bool window,
         .p999_ns = percentile(latency, window, n, 0.999),
         .max_ns = n ? upper_edge(last) : 0,
     };
-    if (n && !window)
-        ret_stats->max_ns = atomic_load_explicit(&latency->max_ns, memory_order_relaxed);
+    if (n == 0 || window)
+        return;
+    ret_stats->max_ns = atomic_load_explicit(&latency->max_ns, memory_order_relaxed);
+    ret_stats->p50_ns = least(ret_stats->p50_ns, ret_stats->max_ns);
+    ret_stats->p99_ns = least(ret_stats->p99_ns, ret_stats->max_ns);
+    ret_stats->p999_ns = least(ret_stats->p999_ns, ret_stats->max_ns);
 }
 
 void phi_latency_window(const struct phi_latency *latency, struct phi_latency_stats *ret_stats)
