@@ -61,6 +61,26 @@ static void pool_row(const float *const *rows, float *restrict out, size_t n_out
     }
 }
 
+static void bias_row(float *restrict x, const float *restrict bias, size_t width, float slope)
+{
+    for (size_t l = 0; l < width; l++) {
+        float y = x[l] + bias[l];
+
+        x[l] = y > 0 ? y : slope * y;
+    }
+}
+
+static void bias_in_place(float *x, const float *bias, const size_t *n_width, float slope)
+{
+    if (n_width[1] == 16) { /* the usual block, with its width known to the compiler */
+        for (size_t i = 0; i < n_width[0]; i++)
+            bias_row(x + 16 * i, bias, 16, slope);
+        return;
+    }
+    for (size_t i = 0; i < n_width[0]; i++)
+        bias_row(x + i * n_width[1], bias, n_width[1], slope);
+}
+
 static void tanh_in_place(float *x, size_t n)
 {
     for (size_t k = 0; k < n; k++)
@@ -73,4 +93,5 @@ static void sigmoid_in_place(float *x, size_t n)
         x[k] = phi_sigmoidf(x[k]);
 }
 
-const struct phi_kernels KERNELS = {cell, output, pair, pool_row, tanh_in_place, sigmoid_in_place};
+const struct phi_kernels KERNELS = {cell,          output,          pair, pool_row, bias_in_place,
+                                    tanh_in_place, sigmoid_in_place};

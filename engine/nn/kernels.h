@@ -18,6 +18,9 @@ struct phi_kernels {
     void (*pair)(const float *a, const float *b, float *const *over_under, size_t n);
     /* One row of 2x2 maxima of pixels with `width` channels: n_out pixels from two input rows. */
     void (*pool_row)(const float *const *rows, float *out, size_t n_out, size_t width);
+    /* x = y for y >= 0 and slope y below, with y = x + bias, in place on n pixels of `width`
+     * channels; slope 1 only adds. */
+    void (*bias)(float *x, const float *bias, const size_t *n_width, float slope);
     /* In place. */
     void (*tanh)(float *x, size_t n);
     void (*sigmoid)(float *x, size_t n);

@@ -328,10 +328,28 @@ static enum ph_status activate(struct phi_plan *plan, struct phi_plan_step *step
     return PH_OK;
 }
 
+/* Bias and (leaky) ReLU of a transposed convolution, a block of channels at a time. */
+static void add_bias(struct phi_plan *plan, struct phi_plan_step *step)
+{
+    struct phi_plane plane = phi_plan_plane(plan, step->out);
+    size_t n_blocks = plane.n_channels / plane.block, rows = 64;
+    size_t n_parts = (plane.n_pixels + rows - 1) / rows;
+
+    PHI_PARALLEL(plane.n_channels * plane.n_pixels)
+    for (size_t i = 0; i < n_blocks * n_parts; i++) {
+        size_t c = i / n_parts * plane.block, begin = i % n_parts * rows;
+        size_t n_width[2] = {min_size(rows, plane.n_pixels - begin), plane.block};
+
+        phi_kernels()->bias(element(&plane, c, begin), step->bias + c, n_width, step->slope);
+    }
+}
+
 enum ph_status phi_step_prim(struct phi_plan *plan, struct phi_plan_step *step)
 {
     enum ph_status status = phi_prim_run(&step->prim);
 
+    if (status == PH_OK && step->bias)
+        add_bias(plan, step);
     return status == PH_OK && step->act != PHI_N_UNARY ? activate(plan, step) : status;
 }
 

@@ -90,6 +90,21 @@ static enum ph_status fold(const struct phi_plan_layer *layer, struct folded *re
     return PH_OK;
 }
 
+/* A transposed convolution of one pixel without padding is a matrix product: [in] x [in][out k k].
+ * Its bias is repeated over the k k pixels. */
+static bool is_one_pixel(const struct phi_plan_layer *layer)
+{
+    return layer->node->op == PHI_OP_DECONV && layer->x.dim[2] == 1 && layer->x.dim[3] == 1 &&
+           layer->node->a[1] == 0 && layer->node->a[2] == 0;
+}
+
+/* oneDNN adds bias and activation to a transposed convolution by its slow reference (measured: two
+ * to four times the layer itself), so that we do it after. */
+static bool is_spread(const struct phi_plan_layer *layer)
+{
+    return layer->node->op == PHI_OP_DECONV && !is_one_pixel(layer) && layer->x.dim[0] == 1;
+}
+
 /* Attributes with the activation, if oneDNN has it; *ret_fused tells. */
 static dnnl_primitive_attr_t attributes(const struct phi_plan_layer *layer, bool *ret_fused)
 {
@@ -99,7 +114,8 @@ static dnnl_primitive_attr_t attributes(const struct phi_plan_layer *layer, bool
     dnnl_post_ops_t ops = NULL;
 
     *ret_fused = false;
-    if (!attr || (layer->act != PHI_RELU && layer->act != PHI_LEAKY_RELU && layer->act != PHI_CLIP))
+    if (!attr || is_spread(layer) ||
+        (layer->act != PHI_RELU && layer->act != PHI_LEAKY_RELU && layer->act != PHI_CLIP))
         return attr;
     if (dnnl_post_ops_create(&ops) != dnnl_success)
         return attr;
@@ -159,8 +175,8 @@ static dnnl_status_t describe_conv(const struct phi_plan *plan, const struct phi
     if (transposed) {
         end[0] = end[1] = a[1] - a[2];
         status = dnnl_deconvolution_forward_desc_init(
-            &deconv, dnnl_forward_inference, dnnl_deconvolution_direct, &o->ask_x, &o->ask_w, &o->b,
-            &o->ask_y, stride, begin, end);
+            &deconv, dnnl_forward_inference, dnnl_deconvolution_direct, &o->ask_x, &o->ask_w,
+            is_spread(layer) ? NULL : &o->b, &o->ask_y, stride, begin, end);
     } else {
         status = dnnl_convolution_forward_desc_init(
             &conv, dnnl_forward_inference,
@@ -199,7 +215,7 @@ static enum ph_status finish_prim(struct phi_plan *plan, const struct operands *
 {
     dnnl_memory_desc_t x = *dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0);
     dnnl_memory_desc_t w = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
-    dnnl_memory_desc_t b = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 1);
+    dnnl_memory_desc_t b = o->b;
     dnnl_memory_desc_t y = *dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0);
     enum ph_status status = phi_prim_init(&step->prim, &plan->dnnl, pd, NULL);
 
@@ -210,10 +226,27 @@ static enum ph_status finish_prim(struct phi_plan *plan, const struct operands *
     if (status == PH_OK)
         status = phi_prim_bind_fixed(&step->prim, DNNL_ARG_WEIGHTS, &o->w, &w, folded->weight,
                                      &plan->n_weight_bytes);
-    if (status == PH_OK)
+    if (status == PH_OK && !step->bias)
         status = phi_prim_bind_fixed(&step->prim, DNNL_ARG_BIAS, &o->b, &b, folded->bias,
                                      &plan->n_weight_bytes);
     return status;
+}
+
+/* Keeps bias and activation of a transposed convolution for after it. */
+static enum ph_status keep_bias(const struct phi_plan_layer *layer, const struct folded *folded,
+                                struct phi_plan_step *step)
+{
+    size_t n_bytes = folded->n_out * sizeof(float);
+    bool relu = layer->act == PHI_RELU || layer->act == PHI_LEAKY_RELU;
+
+    step->bias = phi_calloc(folded->n_out, sizeof(float));
+    if (!step->bias)
+        return PH_E_NOMEM;
+    memcpy(step->bias, folded->bias, n_bytes);
+    step->slope = layer->act == PHI_RELU ? 0 : relu ? layer->act_f[0] : 1;
+    if (relu)
+        step->act = PHI_N_UNARY;
+    return PH_OK;
 }
 
 /* One attempt: PH_SKIP if oneDNN has nothing good for this layout. */
@@ -243,6 +276,10 @@ static enum ph_status try_conv(struct phi_plan *plan, const struct phi_plan_laye
     }
     step->act = fused ? PHI_N_UNARY : layer->act;
     memcpy(step->act_f, layer->act_f, sizeof step->act_f);
+    if (is_spread(layer) && keep_bias(layer, folded, step) != PH_OK) {
+        dnnl_primitive_desc_destroy(pd);
+        return PH_E_NOMEM;
+    }
     describe_step(layer, pd, step);
     return finish_prim(plan, &o, folded, pd, step);
 }
@@ -279,14 +316,6 @@ static enum ph_status make_conv(struct phi_plan *plan, const struct phi_plan_lay
         ret_blocks[1] = layouts[i].y ? layouts[i].y : 1;
     }
     return status == PH_SKIP ? PH_E_SHAPE : status;
-}
-
-/* A transposed convolution of one pixel without padding is a matrix product: [in] x [in][out k k].
- * Its bias is repeated over the k k pixels. */
-static bool is_one_pixel(const struct phi_plan_layer *layer)
-{
-    return layer->node->op == PHI_OP_DECONV && layer->x.dim[2] == 1 && layer->x.dim[3] == 1 &&
-           layer->node->a[1] == 0 && layer->node->a[2] == 0;
 }
 
 static struct operands product_operands(const struct phi_plan_layer *layer)

@@ -39,6 +39,8 @@ struct phi_plan_step {
     struct phi_prim prim;
     enum phi_unary act; /* run on the result where the primitive cannot; PHI_N_UNARY for none */
     float act_f[2];
+    float *bias;          /* added to the result with `slope` after it; owned, NULL for none */
+    float slope;          /* below 0: 1 adds only, 0 is ReLU */
     struct phi_op_run op; /* steps that run a plain operation */
     char text[160];
 };

@@ -24,7 +24,7 @@ static void functions_against_libm(void **state)
 
 static void same_bits(const struct phi_kernels *k, const float *const *in)
 {
-    float a[4][N], b[4][N];
+    float a[4][N] = {0}, b[4][N] = {0};
     float *over_under[2][2] = {{a[2], a[3]}, {b[2], b[3]}};
 
     for (int hard = 0; hard < 2; hard++) {
@@ -39,6 +39,10 @@ static void same_bits(const struct phi_kernels *k, const float *const *in)
     phi_kernels_base.pool_row(in, a[0], 31, 16);
     k->pool_row(in, b[0], 31, 16);
     assert_memory_equal(a[0], b[0], 31 * 16 * sizeof(float));
+    phi_kernels_base.bias(a[0], in[1], (const size_t[]){31, 16}, 0.2f);
+    k->bias(b[0], in[1], (const size_t[]){31, 16}, 0.2f);
+    phi_kernels_base.bias(a[0], in[1], (const size_t[]){10, 3}, 0);
+    k->bias(b[0], in[1], (const size_t[]){10, 3}, 0);
     phi_kernels_base.tanh(a[0], N);
     k->tanh(b[0], 31 * 16);
     assert_memory_equal(a[0], b[0], 31 * 16 * sizeof(float));
