@@ -61,9 +61,10 @@ static void wait_ns(struct phi_journal_thread *thread, int64_t ns)
 /* Copies what waits into `batch`; the mutex is held. */
 static size_t gather(const struct phi_journal_thread *thread, struct phi_journal_record *batch)
 {
+    size_t most = thread->state.failing_errno ? 1 : MAX_BATCH; /* one may fit where many do not */
     size_t n = 0;
 
-    for (uint64_t i = thread->written; i < thread->submitted && n < MAX_BATCH; i++)
+    for (uint64_t i = thread->written; i < thread->submitted && n < most; i++)
         batch[n++] = thread->slots[i % thread->capacity].record;
     return n;
 }

@@ -208,6 +208,9 @@ enum ph_status phi_replay_next(struct phi_replay *replay, struct phi_replay_item
         }
         ret_item->index = replay->current.index;
         ret_item->recorded_ns = replay->current.monotonic_ns;
+        if (replay->current.kind == PHI_JOURNAL_HELLO &&
+            (status = phi_wire_decoder_reserve(replay->decoder, &ret_item->message, reterr)))
+            return status;
         if (apply(replay, ret_item) == PH_OK)
             return PH_OK;
     }

@@ -8,9 +8,12 @@
 #include "base/error.h"
 #include "base/mem.h"
 
+#define HEADER_ROOM 4096 /* header and extensions */
+
 struct phi_wire_decoder {
     ZSTD_DCtx *zstd;
-    unsigned char *image; /* [max_bytes] */
+    unsigned char *image; /* [capacity] */
+    size_t capacity;
     size_t max_bytes;
 };
 
@@ -22,14 +25,31 @@ enum ph_status phi_wire_decoder_create(size_t max_bytes, struct phi_wire_decoder
     if (decoder) {
         decoder->max_bytes = max_bytes;
         decoder->zstd = ZSTD_createDCtx();
-        decoder->image = phi_calloc(max_bytes, 1);
     }
-    if (!decoder || !decoder->zstd || !decoder->image) {
+    if (!decoder || !decoder->zstd) {
         phi_wire_decoder_destroy(&decoder);
         return phi_error_nomem(reterr, "decompression", max_bytes);
     }
     *ret_decoder = decoder;
     return PH_OK;
+}
+
+enum ph_status phi_wire_decoder_reserve(struct phi_wire_decoder *decoder,
+                                        const struct phi_wire_message *hello,
+                                        struct ph_error *reterr)
+{
+    size_t n = phi_nifti_type_bytes(phi_nifti_type_of_name(hello->datatype));
+
+    if (!phi_mul_size(n, hello->dims[0], &n) || !phi_mul_size(n, hello->dims[1], &n) ||
+        !phi_mul_size(n, hello->dims[2], &n) || !phi_add_size(n, HEADER_ROOM, &n) ||
+        n > decoder->max_bytes)
+        return phi_error(reterr, PH_E_LIMIT, "the images that HELLO announces are too large");
+    if (n <= decoder->capacity)
+        return PH_OK;
+    phi_free(decoder->image);
+    decoder->image = phi_calloc(n, 1);
+    decoder->capacity = decoder->image ? n : 0;
+    return decoder->image ? PH_OK : phi_error_nomem(reterr, "decompression", n);
 }
 
 void phi_wire_decoder_destroy(struct phi_wire_decoder **decoder)
@@ -47,12 +67,12 @@ uint32_t phi_wire_crc32(const void *bytes, size_t n_bytes)
     return (uint32_t)crc32_z(crc32_z(0, NULL, 0), bytes, n_bytes);
 }
 
-/* zstd writes at most max_bytes, whatever the frame claims. */
+/* zstd writes at most `capacity` bytes, whatever the frame claims. */
 static enum ph_status decompress(struct phi_wire_decoder *decoder, const void *payload,
                                  size_t n_payload, size_t *ret_n, struct ph_error *reterr)
 {
     size_t n =
-        ZSTD_decompressDCtx(decoder->zstd, decoder->image, decoder->max_bytes, payload, n_payload);
+        ZSTD_decompressDCtx(decoder->zstd, decoder->image, decoder->capacity, payload, n_payload);
 
     if (ZSTD_isError(n))
         return phi_error(reterr, PH_E_FORMAT, "the payload cannot be decompressed: %s",

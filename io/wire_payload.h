@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The payload frame of a VOLUME: checksum, decompression, and whether it is the image that HELLO
- * announced. All memory is taken when the decoder is made. A decoder belongs to one thread.
+ * announced. Memory is taken when the run's HELLO is known, never by a payload. A decoder belongs
+ * to one thread.
  */
 #ifndef PHI_IO_WIRE_PAYLOAD_H
 #define PHI_IO_WIRE_PAYLOAD_H
@@ -23,6 +24,12 @@ struct phi_wire_image {
 PH_NODISCARD enum ph_status phi_wire_decoder_create(size_t max_bytes,
                                                     struct phi_wire_decoder **ret_decoder,
                                                     struct ph_error *reterr);
+
+/* Takes the memory to unpack the images that `hello` announces; compressed ones are refused before.
+ * PH_E_LIMIT if they are larger than the decoder's max_bytes. */
+PH_NODISCARD enum ph_status phi_wire_decoder_reserve(struct phi_wire_decoder *decoder,
+                                                     const struct phi_wire_message *hello,
+                                                     struct ph_error *reterr);
 
 /* Frees; accepts NULL and *decoder == NULL, clears *decoder. */
 void phi_wire_decoder_destroy(struct phi_wire_decoder **decoder);

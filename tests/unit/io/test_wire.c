@@ -187,7 +187,7 @@ static void payloads(void **state)
     size_t m = ZSTD_compress(small, sizeof small, image, n, 3);
 
     (void)state;
-    assert_ok(phi_wire_decoder_create(n, &decoder, &err), err);
+    assert_ok(phi_wire_decoder_create(1 << 20, &decoder, &err), err);
     volume.crc32 = phi_wire_crc32(image, n);
     assert_ok(phi_wire_decode(decoder, &volume, image, n, &opened, &err), err);
     assert_ptr_equal(opened.data, image + 352);
@@ -196,12 +196,14 @@ static void payloads(void **state)
     assert_string_equal(opened.code, "crc");
     volume.encoding = PHI_WIRE_NIFTI_ZSTD;
     volume.crc32 = phi_wire_crc32(small, m);
-    assert_ok(phi_wire_decode(decoder, &volume, small, m, &opened, &err), err);
-    assert_memory_equal(opened.data, image + 352, 48);
+    assert_int_equal(phi_wire_decode(decoder, &volume, small, m, &opened, &err), PH_E_FORMAT);
     hello.dims[0] = 4;
     hello.dims[1] = 3;
     hello.dims[2] = 2;
     (void)strcpy(hello.datatype, "int16");
+    assert_ok(phi_wire_decoder_reserve(decoder, &hello, &err), err);
+    assert_ok(phi_wire_decode(decoder, &volume, small, m, &opened, &err), err);
+    assert_memory_equal(opened.data, image + 352, 48);
     assert_true(phi_wire_fits_hello(&opened.info, &hello));
     (void)strcpy(hello.datatype, "uint16");
     assert_false(phi_wire_fits_hello(&opened.info, &hello));
@@ -213,7 +215,11 @@ static void payloads(void **state)
     volume.encoding = PHI_WIRE_NIFTI;
     volume.crc32 = phi_wire_crc32(image, n);
     assert_int_equal(phi_wire_decode(decoder, &volume, image, n, &opened, &err), PH_E_SHAPE);
-    m = ZSTD_compress(small, sizeof small, image, n, 3); /* larger than the decoder takes */
+    hello.dims[0] = hello.dims[1] = 60000;
+    assert_int_equal(phi_wire_decoder_reserve(decoder, &hello, &err), PH_E_LIMIT);
+    static const unsigned char zeros[100000]; /* more than HELLO announced, in 30 bytes */
+
+    m = ZSTD_compress(small, sizeof small, zeros, sizeof zeros, 3);
     volume.encoding = PHI_WIRE_NIFTI_ZSTD;
     volume.crc32 = phi_wire_crc32(small, m);
     assert_int_equal(phi_wire_decode(decoder, &volume, small, m, &opened, &err), PH_E_FORMAT);
