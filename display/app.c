@@ -306,24 +306,20 @@ static void wait_for_refresh(struct phi_display *display)
     }
 }
 
-static bool seen_enough(struct phi_display *display)
+/* Remembers that the run has stopped: from then on closing the window ends the display. */
+static void note_stop(struct phi_display *display)
 {
-    if (display->scene->stats.state != PHI_VIEW_STOPPED)
-        return false;
-    if (!display->stopped_ns)
+    if (display->scene->stats.state == PHI_VIEW_STOPPED && !display->stopped_ns)
         display->stopped_ns = now_ns();
-    if (display->config.headless || (!display->operator_window && !display->subject_window))
-        return true;
-    return display->config.hold_s >= 0 &&
-           (double)(now_ns() - display->stopped_ns) * 1e-9 >= display->config.hold_s;
 }
 
-void phi_display_loop(struct phi_display *display, bool (*ended)(void *context), void *context)
+void phi_display_loop(struct phi_display *display, bool (*may_leave)(void *context), void *context)
 {
     int64_t drawn_ns = 0;
 
     phi_pacing_start(&display->pacing, refresh_of(display), now_ns());
-    while (!display->closed && !seen_enough(display) && !(ended && ended(context))) {
+    while (!display->closed && !may_leave(context)) {
+        note_stop(display);
         wait_for_refresh(display);
         refresh(display, &drawn_ns);
     }

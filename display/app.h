@@ -22,7 +22,6 @@ struct phi_display_config {
     size_t subject_generator;
     struct phi_subject_config subject;
     double refresh_hz; /* 0: the screen's */
-    double hold_s;     /* how long the window stays after the run's end; < 0: until closed */
     const char *label; /* what kind of data is shown, "" for real ones */
     phi_stimulus_fn *stimulus;
     void *stimulus_context;
@@ -52,10 +51,10 @@ PH_NODISCARD enum ph_status phi_display_create(struct phi_view *view,
 /* Closes everything; accepts NULL, clears *display. */
 void phi_display_destroy(struct phi_display **display);
 
-/* Shows the run until it has stopped and hold_s has passed, the windows are closed, or `ended`
- * (which may be NULL) says so. Closing the operator's window leaves the run going on without one.
- */
-void phi_display_loop(struct phi_display *display, bool (*ended)(void *context), void *context);
+/* Shows the run until `may_leave(context)`, asked at every refresh, says so, or the person at the
+ * windows has closed them after the run's end. Closing the operator's window while the run is on
+ * leaves it going on without one; asking twice to quit ends the display. */
+void phi_display_loop(struct phi_display *display, bool (*may_leave)(void *context), void *context);
 
 /* Draws the operator's view as it stands into `canvas`. */
 void phi_display_draw(struct phi_display *display, struct phi_canvas *canvas);

@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "session.h"
 #include "types.h"
+#include "watch.h"
 
 static int run_live(const struct cli_command *self, int argc, char **argv)
 {
@@ -11,7 +12,7 @@ static int run_live(const struct cli_command *self, int argc, char **argv)
     bool headless = false;
     const struct cli_option options[] = {
         {CLI_LIST, "set", &sets, "STAGE.KEY=VALUE", "change a value of the run file"},
-        {CLI_BOOL, "headless", &headless, NULL, "open no window"},
+        {CLI_BOOL, "headless", &headless, NULL, "draw into the recording instead of a window"},
         SESSION_OPTIONS(&session),
         CLI_PLUGINS(&plugins),
         CLI_END};
@@ -30,7 +31,7 @@ static int run_live(const struct cli_command *self, int argc, char **argv)
     if (types_open(&plugins, &registry, &err) != PH_OK)
         return cli_fail_as(CLI_CONFIG, &err);
     if (phi_run_load(args.operands[0], sets.items, sets.n, registry, &run, &err) == PH_OK)
-        code = session_run(run, &session);
+        code = watch_run(run, &session, headless);
     else
         code = err.status == PH_E_IO ? cli_fail(&err) : cli_fail_as(CLI_CONFIG, &err);
     phi_run_destroy(&run);

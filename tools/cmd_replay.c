@@ -11,6 +11,7 @@
 #include "cli.h"
 #include "session.h"
 #include "types.h"
+#include "watch.h"
 
 struct replay {
     const char *session; /* folder of a recording, or NIfTI file */
@@ -18,6 +19,7 @@ struct replay {
     const char *events;
     const char *speed;
     bool is_folder;
+    bool window;
 };
 
 /* "sub-1_bold.nii.gz" -> "sub-1_events.tsv", if that file is there. */
@@ -68,7 +70,7 @@ static enum ph_status replace_source(const struct replay *replay,
 }
 
 static int load_and_run(const struct replay *replay, const struct cli_list *sets,
-                        const struct phi_registry *registry, const struct session_options *options)
+                        const struct phi_registry *registry, struct session_options *options)
 {
     char path[PATH_MAX];
     struct phi_run *run = NULL;
@@ -83,7 +85,7 @@ static int load_and_run(const struct replay *replay, const struct cli_list *sets
     if (status == PH_OK)
         status = replace_source(replay, registry, run, &err);
     if (status == PH_OK)
-        code = session_run(run, options);
+        code = watch_run(run, options, !replay->window);
     else
         code = status == PH_E_IO ? cli_fail(&err) : cli_fail_as(CLI_CONFIG, &err);
     phi_run_destroy(&run);
@@ -101,6 +103,7 @@ static int run_replay(const struct cli_command *self, int argc, char **argv)
         {CLI_TEXT, "events", &replay.events, "FILE.tsv", "events of a NIfTI file"},
         {CLI_TEXT, "speed", &replay.speed, "X", "1 is the scanner's pace, max as fast as it goes"},
         {CLI_LIST, "set", &sets, "STAGE.KEY=VALUE", "change a value of the run file"},
+        {CLI_BOOL, "window", &replay.window, NULL, "show it in a window"},
         SESSION_OPTIONS(&session),
         CLI_PLUGINS(&plugins),
         CLI_END};

@@ -91,15 +91,18 @@ static enum ph_status store_run(const struct phi_run *run, const char *dir, stru
     return status;
 }
 
+const char *session_out_dir(const struct phi_run *run, const struct session_options *options)
+{
+    return options->out_dir[0] ? options->out_dir : phi_run_engine(run)->out_dir;
+}
+
 static enum ph_status open_folder(struct session *session, const struct phi_run *run,
                                   struct ph_error *reterr)
 {
-    const char *wanted = session->options->out_dir;
+    const char *wanted = session_out_dir(run, session->options);
     char full[PATH_MAX];
     enum ph_status status;
 
-    if (!wanted[0])
-        wanted = phi_run_engine(run)->out_dir;
     if (!wanted[0])
         return PH_OK;
     status = make_folder(wanted, reterr);
@@ -197,6 +200,9 @@ static void look_on(struct session *session)
             options->attend(options->arg, phi_live_view(session->live), ended, session);
         }
     }
+    /* A run that was over before anybody could look still leaves its pictures. */
+    if (options->attend && !attended && phi_live_view(session->live))
+        options->attend(options->arg, phi_live_view(session->live), ended, session);
     cli_progress_end();
 }
 

@@ -36,6 +36,9 @@ struct session_options {
 /* Defaults: nothing recorded, level info. */
 void session_defaults(struct session_options *options);
 
+/* The folder that the options or the run file name for the recording; "" for none. */
+const char *session_out_dir(const struct phi_run *run, const struct session_options *options);
+
 /* Runs `run` to its end and prints the summary. SIGINT drains. Returns the exit code: 0 done, 1
  * degraded (missing volumes or failed stages), 130 interrupted, else what went wrong. */
 int session_run(struct phi_run *run, const struct session_options *options);
