@@ -190,7 +190,8 @@ void phi_face_draw_cheeks(const struct phi_face_canvas *canvas)
 {
     const struct phi_face_shape *s = canvas->shape;
     double blush = 0.06 + 0.46 * phi_face_step(-0.6, 1, s->f[PHI_FACE_BLUSH]);
-    struct phi_face_rgb red = phi_face_mix(s->skin, (struct phi_face_rgb){0.85, 0.22, 0.24}, 0.62);
+    struct phi_face_rgb red = {fmin(1, 1.06 * s->skin.r + 0.03), 0.46 * s->skin.g,
+                               0.50 * s->skin.b};
 
     for (int side = -1; side <= 1; side += 2) {
         double x = side * 0.285;
