@@ -316,7 +316,7 @@ static int run_posterior(const struct cli_command *self, int argc, char **argv)
         {CLI_TEXT, "noise", &a.noise, "KIND", "full (shrunk) or diagonal"},
         {CLI_TEXT, "penalty", &a.penalty, "KIND", "voxel, common (both by the folds) or fixed"},
         {CLI_REAL, "lambda", &a.lambda, "X", "the penalty where it is fixed"},
-        {CLI_INT, "folds", &a.n_folds, "N", "contiguous folds (6)"},
+        {CLI_INT, "folds", &a.n_folds, "N", "folds, contiguous parts of each run (6)"},
         {CLI_REAL, "rho", &a.rho, "X", "noise correlation between volumes (from the residuals)"},
         {CLI_REAL, "ref", &a.ref, "X", "share of the TR at which a volume counts as taken (0.5)"},
         {CLI_BOOL, "no-temper", &a.no_temper, NULL, "keep the temperature at 1"},

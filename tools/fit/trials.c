@@ -177,10 +177,32 @@ static void fill_design_row(const struct fit_rows *rows, const struct fit_latent
             rows->y[r * q + v] - (rho > 0 ? (float)rho * rows->y[(r - 1) * q + v] : 0);
 }
 
-/* Drops nuisance columns of runs that have no rows in the range, so that none is empty. */
-static size_t used_runs(const struct fit_rows *rows, const size_t range[2])
+static size_t rows_of_run(const struct fit_rows *rows, const size_t range[2], uint32_t run)
 {
-    return (size_t)rows->run[range[1] - 1] + 1;
+    size_t n = 0;
+
+    for (size_t r = range[0]; r < range[1]; r++)
+        n += rows->run[r] == run;
+    return n;
+}
+
+/* Block k of every run is fold k: without a fold every run keeps rows to tell its baseline from. */
+static void set_folds(const struct fit_rows *rows, struct fit_design *d, size_t n, size_t n_folds)
+{
+    for (size_t first = 0, end; first < n; first = end) {
+        for (end = first; end < n && rows->run[d->row[end]] == rows->run[d->row[first]]; end++)
+            ;
+        for (size_t i = first; i < end; i++)
+            d->fold[i] = (uint32_t)((i - first) * n_folds / (end - first));
+    }
+}
+
+/* The last run of a range may have too few rows for all folds; then it is left out. */
+static size_t usable_end(const struct fit_rows *rows, const size_t range[2], size_t n_folds)
+{
+    size_t n = rows_of_run(rows, range, rows->run[range[1] - 1]);
+
+    return n < 2 * n_folds && n < range[1] - range[0] ? range[1] - n : range[1];
 }
 
 enum ph_status fit_design_make(const struct fit_rows *rows, const struct fit_latents *latents,
@@ -189,7 +211,8 @@ enum ph_status fit_design_make(const struct fit_rows *rows, const struct fit_lat
                                struct ph_error *reterr)
 {
     struct fit_design d = {0};
-    size_t n_most = range[1] - range[0], n = 0, n_nuisance = used_runs(rows, range);
+    size_t end = usable_end(rows, range, n_folds), n_most = end - range[0], n = 0;
+    size_t n_nuisance = (size_t)rows->run[end - 1] + 1; /* any event, and the runs but the first */
     double *x = phi_calloc(latents->p, sizeof *x);
 
     if (!x || !allocate_design(&d, rows, n_most, latents->p)) {
@@ -197,7 +220,7 @@ enum ph_status fit_design_make(const struct fit_rows *rows, const struct fit_lat
         fit_design_free(&d);
         return phi_error_nomem(reterr, "the design", n_most * rows->q * sizeof(float));
     }
-    for (size_t r = range[0]; r < range[1]; r++) {
+    for (size_t r = range[0]; r < end; r++) {
         if (rho > 0 && (r == 0 || !rows->joined[r]))
             continue;
         d.row[n] = r;
@@ -205,8 +228,7 @@ enum ph_status fit_design_make(const struct fit_rows *rows, const struct fit_lat
         fill_design_row(rows, latents, shape, rho, &d, n++, x);
     }
     phi_free(x);
-    for (size_t i = 0; i < n; i++)
-        d.fold[i] = (uint32_t)(i * n_folds / n);
+    set_folds(rows, &d, n, n_folds);
     for (size_t i = 0; i < n; i++) /* close up to the columns in use */
         memmove(d.nuisance + i * n_nuisance, d.nuisance + i * rows->n_runs,
                 n_nuisance * sizeof *d.nuisance);

@@ -36,7 +36,7 @@ struct fit_design {
     bool *joined;
 };
 
-/* Rows [first, end) of `rows`, in `n_folds` contiguous folds. */
+/* Rows [first, end) of `rows`; fold k of `n_folds` is the k-th contiguous part of every run. */
 PH_NODISCARD enum ph_status fit_design_make(const struct fit_rows *rows,
                                             const struct fit_latents *latents,
                                             struct phi_decoder_shape *shape, const size_t range[2],
