@@ -62,7 +62,7 @@ enum ph_status phi_trials_create(const struct phi_trials_config *config,
     trials = phi_calloc(1, sizeof *trials);
     if (trials) {
         trials->config = *config;
-        trials->config.max_open = config->max_open ? config->max_open : 8;
+        trials->config.max_open = config->max_open ? config->max_open : 12;
         trials->config.max_gap = config->max_gap ? config->max_gap : 3;
     }
     if (!trials || !allocate(trials)) {

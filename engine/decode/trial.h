@@ -40,7 +40,7 @@ struct phi_trials_config {
     double response_s;         /* from the end of an event to the end of its response */
     phi_response_fn *response; /* called from the stepping thread */
     void *response_ctx;
-    size_t max_open;      /* 0: 8; at most PHI_TRIAL_MAX_OPEN */
+    size_t max_open;      /* 0: 12; at most PHI_TRIAL_MAX_OPEN */
     size_t n_remembered;  /* stimuli whose posterior is kept after their trials closed */
     size_t max_gap;       /* 0: 3; after more missing volumes the noise starts afresh */
     double nis_threshold; /* a volume whose innovations are less likely is not used; 0: no test */

@@ -38,7 +38,7 @@ static const struct ph_param params_table[] = {
              "Statements with less evidence against the prior are marked as not enough yet."),
     PH_BOOL(struct params, outlier_test, 1, 0,
             "Leave out volumes whose innovations exceed what 99.9 % of the training volumes had."),
-    PH_INT(struct params, max_open, 8, 1, PHI_TRIAL_MAX_OPEN, "trials", 0,
+    PH_INT(struct params, max_open, 12, 1, PHI_TRIAL_MAX_OPEN, "trials", 0,
            "How many trials may overlap; with more, the oldest is closed early."),
     PH_INT(struct params, remember, 256, 0, 65536, "stimuli", 0,
            "Of how many stimuli the knowledge is kept for their next showing."),
