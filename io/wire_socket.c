@@ -202,3 +202,13 @@ enum ph_status phi_wire_send_json(void *socket, const struct phi_wire_peer *peer
 {
     return send_frames(socket, peer, json, n_json, NULL, 0);
 }
+
+enum ph_status phi_wire_publish(void *socket, const char *topic, const struct phi_str *json,
+                                const void *payload, size_t n_payload)
+{
+    if (zmq_send(socket, topic, strlen(topic), ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0 ||
+        zmq_send(socket, json->text, json->length, ZMQ_DONTWAIT | (payload ? ZMQ_SNDMORE : 0)) < 0)
+        return send_failed();
+    return payload && zmq_send(socket, payload, n_payload, ZMQ_DONTWAIT) < 0 ? send_failed()
+                                                                             : PH_OK;
+}

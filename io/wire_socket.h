@@ -9,6 +9,7 @@
 
 #include <zmq.h>
 
+#include "base/str.h"
 #include "io/wire.h"
 
 /* How to open one. Zero is the default of each field but `type` and `endpoint`. */
@@ -63,6 +64,12 @@ PH_NODISCARD enum ph_status phi_wire_send(void *socket, const struct phi_wire_pe
 /* Sends n_json bytes of ready JSON, otherwise as phi_wire_send. */
 PH_NODISCARD enum ph_status phi_wire_send_json(void *socket, const struct phi_wire_peer *peer,
                                                const char *json, size_t n_json);
+
+/* Publishes topic, JSON and payload (NULL: none) on a PUB socket, copied. Subscribers that do not
+ * keep up lose messages; the caller never waits. PH_E_PEER when ZeroMQ fails. */
+PH_NODISCARD enum ph_status phi_wire_publish(void *socket, const char *topic,
+                                             const struct phi_str *json, const void *payload,
+                                             size_t n_payload);
 
 /* Whether an endpoint's address is this machine only: ipc, inproc, 127.x.x.x, ::1, localhost. */
 bool phi_wire_is_local(const char *endpoint);
