@@ -479,32 +479,6 @@ static enum ph_status emit_outputs(struct builder *b)
     return status;
 }
 
-static enum ph_status allocate(struct phi_plan *plan, const struct phi_plan_request *request,
-                               struct ph_error *reterr)
-{
-    size_t n = (size_t)phi_graph_count(request->graph), n_outputs = (size_t)request->n_outputs;
-
-    plan->n_nodes = (int)n;
-    /* every operand of every node may need a copy, and so may every output */
-    plan->value_capacity = plan->step_capacity = (int)(4 * n + n_outputs) + PHI_NODE_INPUTS;
-    plan->node = phi_calloc(n, sizeof *plan->node);
-    plan->value = phi_calloc((size_t)plan->value_capacity, sizeof *plan->value);
-    plan->step = phi_calloc((size_t)plan->step_capacity, sizeof *plan->step);
-    plan->state = phi_calloc(n, sizeof *plan->state);
-    plan->output = phi_calloc(n_outputs, sizeof *plan->output);
-    plan->output_value = phi_calloc(n_outputs, sizeof *plan->output_value);
-    if (!plan->node || !plan->value || !plan->step || !plan->state || !plan->output ||
-        !plan->output_value)
-        return phi_error_nomem(reterr, "a plan", n * sizeof *plan->step);
-    plan->n_outputs = request->n_outputs;
-    for (int i = 0; i < plan->n_nodes; i++) {
-        plan->node[i] = *phi_graph_node(request->graph, i);
-        plan->node[i].constant = NULL;
-        (void)add_value(plan, plan->node[i].shape, 0);
-    }
-    return PH_OK;
-}
-
 static enum ph_status emit_all(struct builder *b)
 {
     enum ph_status status = find_constants(b);
@@ -522,7 +496,7 @@ enum ph_status phi_plan_build(struct phi_plan *plan, const struct phi_plan_reque
                               struct ph_error *reterr)
 {
     struct builder b = {.plan = plan, .request = request, .reterr = reterr};
-    enum ph_status status = allocate(plan, request, reterr);
+    enum ph_status status = phi_plan_allocate(plan, request, reterr);
 
     if (status != PH_OK)
         return status;

@@ -7,6 +7,34 @@
 #include "base/mem.h"
 #include "nn/plan_private.h"
 
+enum ph_status phi_plan_allocate(struct phi_plan *plan, const struct phi_plan_request *request,
+                                 struct ph_error *reterr)
+{
+    size_t n = (size_t)phi_graph_count(request->graph), n_outputs = (size_t)request->n_outputs;
+
+    plan->n_nodes = (int)n;
+    /* every operand of every node may need a copy, and so may every output */
+    plan->value_capacity = plan->step_capacity = (int)(4 * n + n_outputs) + PHI_NODE_INPUTS;
+    plan->node = phi_calloc(n, sizeof *plan->node);
+    plan->value = phi_calloc((size_t)plan->value_capacity, sizeof *plan->value);
+    plan->step = phi_calloc((size_t)plan->step_capacity, sizeof *plan->step);
+    plan->state = phi_calloc(n, sizeof *plan->state);
+    plan->output = phi_calloc(n_outputs, sizeof *plan->output);
+    plan->output_value = phi_calloc(n_outputs, sizeof *plan->output_value);
+    if (!plan->node || !plan->value || !plan->step || !plan->state || !plan->output ||
+        !plan->output_value)
+        return phi_error_nomem(reterr, "a plan", n * sizeof *plan->step);
+    plan->n_outputs = request->n_outputs;
+    plan->n_values = plan->n_nodes;
+    for (int i = 0; i < plan->n_nodes; i++) {
+        plan->node[i] = *phi_graph_node(request->graph, i);
+        plan->node[i].constant = NULL;
+        plan->value[i].shape = plan->node[i].shape;
+        plan->value[i].n = phi_shape_count(&plan->node[i].shape);
+    }
+    return PH_OK;
+}
+
 struct spot {
     int value;
     size_t n_bytes, offset;

@@ -111,6 +111,11 @@ enum ph_status phi_step_pair(struct phi_plan *plan, struct phi_plan_step *step);
 enum ph_status phi_step_max_pool(struct phi_plan *plan, struct phi_plan_step *step);
 enum ph_status phi_step_double(struct phi_plan *plan, struct phi_plan_step *step);
 
+/* Makes room for the plan's lists and copies the nodes; value i is node i's. */
+PH_NODISCARD enum ph_status phi_plan_allocate(struct phi_plan *plan,
+                                              const struct phi_plan_request *request,
+                                              struct ph_error *reterr);
+
 /* Turns the nodes into steps. */
 PH_NODISCARD enum ph_status phi_plan_build(struct phi_plan *plan,
                                            const struct phi_plan_request *request,
