@@ -59,6 +59,31 @@ enum ph_status phi_folds_runs(const size_t *run_rows, size_t n_runs, struct phi_
     return status;
 }
 
+enum ph_status phi_folds_starts(size_t n_rows, const size_t *starts, size_t n_folds, size_t gap,
+                                struct phi_folds *ret_folds, struct ph_error *reterr)
+{
+    struct phi_folds folds = {.n_rows = n_rows, .n_folds = n_folds, .gap = gap};
+    enum ph_status status;
+
+    if (n_folds < 2 || n_folds > PHI_FOLDS_MAX)
+        return phi_error(reterr, PH_E_INVAL, "%zu folds asked for: use 2 to %d", n_folds,
+                         PHI_FOLDS_MAX);
+    for (size_t f = 0; f < n_folds; f++) {
+        size_t end = f + 1 < n_folds ? starts[f + 1] : n_rows;
+
+        if ((f == 0 && starts[0] != 0) || end <= starts[f] || end > n_rows)
+            return phi_error(reterr, PH_E_INVAL,
+                             "folds must begin at 0 and ascend below the %zu samples (fold %zu "
+                             "begins at %zu)",
+                             n_rows, f, starts[f]);
+        folds.start[f + 1] = end;
+    }
+    status = check(&folds, reterr);
+    if (status == PH_OK)
+        *ret_folds = folds;
+    return status;
+}
+
 struct phi_fold phi_fold_at(const struct phi_folds *folds, size_t f)
 {
     size_t from = folds->start[f], to = folds->start[f + 1];

@@ -37,6 +37,12 @@ PH_NODISCARD enum ph_status phi_folds_contiguous(size_t n_rows, size_t n_folds, 
 PH_NODISCARD enum ph_status phi_folds_runs(const size_t *run_rows /* [n_runs] */, size_t n_runs,
                                            struct phi_folds *ret_folds, struct ph_error *reterr);
 
+/* Folds that begin at the rows starts[n_folds], ascending, the first at 0: blocks of a design.
+ * PH_E_INVAL otherwise, and as above. */
+PH_NODISCARD enum ph_status phi_folds_starts(size_t n_rows, const size_t *starts, size_t n_folds,
+                                             size_t gap, struct phi_folds *ret_folds,
+                                             struct ph_error *reterr);
+
 /* Fold f. */
 struct phi_fold phi_fold_at(const struct phi_folds *folds, size_t f);
 

@@ -25,7 +25,7 @@
 
 struct ridge_args {
     struct cli_list bold;
-    const char *mask, *voxels, *targets, *tensor, *out, *estimates, *lags, *penalties;
+    const char *mask, *voxels, *targets, *tensor, *out, *estimates, *lags, *penalties, *fold_starts;
     int64_t n_folds, gap, n_top, n_threads, n_block;
     double drift_s, min_r2;
     bool leave_run_out, shared, one_sd, raw, dual, float64, allow_constant, json;
@@ -81,31 +81,44 @@ static void show_progress(void *ctx, const char *stage, double fraction)
     cli_progress(text, (uint64_t)(fraction * 1000), 1000);
 }
 
-/* Numbers separated by commas. */
-static enum ph_status parse_lags(const char *text, struct ridge_fit *fit, struct ph_error *reterr)
+/* Whole numbers separated by commas, to ret[capacity]. */
+static enum ph_status parse_list(const char *option, const char *text, int64_t *ret,
+                                 size_t capacity, size_t *ret_n, struct ph_error *reterr)
 {
     char item[32];
     const char *at = text;
+    size_t n_items = 0;
 
-    fit->lags.lag = fit->lag_volumes;
     while (*at) {
         size_t n = strcspn(at, ",");
-        int64_t lag;
 
-        if (n >= sizeof item || fit->lags.n_lags == MAX_LAGS)
-            return phi_error(reterr, PH_E_INVAL, "--lags '%s': up to %d whole numbers", text,
-                             MAX_LAGS);
+        if (n >= sizeof item || n_items == capacity)
+            return phi_error(reterr, PH_E_INVAL, "--%s '%s': at most %zu whole numbers", option,
+                             text, capacity);
         memcpy(item, at, n);
         item[n] = 0;
-        if (!phi_parse_i64(item, &lag) || lag < -1000 || lag > 1000)
-            return phi_error(reterr, PH_E_INVAL, "--lags '%s': '%s' is no number of volumes", text,
-                             item);
-        fit->lag_volumes[fit->lags.n_lags++] = (int)lag;
+        if (!phi_parse_i64(item, &ret[n_items]) || ret[n_items] < -1000000 ||
+            ret[n_items] > 1000000)
+            return phi_error(reterr, PH_E_INVAL, "--%s '%s': '%s' is no number of volumes", option,
+                             text, item);
+        n_items++;
         at += n + (at[n] == ',');
     }
-    if (!fit->lags.n_lags)
-        return phi_error(reterr, PH_E_INVAL, "--lags is empty: give volumes, as 2 or 2,3,4");
+    if (!n_items)
+        return phi_error(reterr, PH_E_INVAL, "--%s is empty: give volumes, as 2 or 2,3,4", option);
+    *ret_n = n_items;
     return PH_OK;
+}
+
+static enum ph_status parse_lags(const char *text, struct ridge_fit *fit, struct ph_error *reterr)
+{
+    int64_t lags[MAX_LAGS];
+    enum ph_status status = parse_list("lags", text, lags, MAX_LAGS, &fit->lags.n_lags, reterr);
+
+    for (size_t l = 0; !status && l < fit->lags.n_lags; l++)
+        fit->lag_volumes[l] = (int)lags[l];
+    fit->lags.lag = fit->lag_volumes;
+    return status;
 }
 
 /* FROM:TO:COUNT in powers of ten of the mean eigenvalue; the unit is multiplied in later. */
@@ -189,9 +202,30 @@ static void rows_of_runs(const struct ridge_fit *fit, size_t *rows)
     }
 }
 
+/* Folds that begin at given volumes: each start becomes the first fitted row at or after it. */
+static enum ph_status folds_at_volumes(struct ridge_fit *fit, struct ph_error *reterr)
+{
+    int64_t volumes[PHI_FOLDS_MAX];
+    size_t starts[PHI_FOLDS_MAX], n = 0;
+    enum ph_status status =
+        parse_list("fold-starts", fit->args->fold_starts, volumes, PHI_FOLDS_MAX, &n, reterr);
+
+    for (size_t f = 0; !status && f < n; f++) {
+        starts[f] = 0;
+        while (f && starts[f] < fit->n && (int64_t)fit->file_rows[starts[f]] < volumes[f])
+            starts[f]++;
+    }
+    return status
+               ? status
+               : phi_folds_starts(fit->n, starts, n, (size_t)fit->args->gap, &fit->folds, reterr);
+}
+
 static enum ph_status make_folds(struct ridge_fit *fit, struct ph_error *reterr)
 {
     size_t rows[FIT_MAX_RUNS];
+
+    if (fit->args->fold_starts)
+        return folds_at_volumes(fit, reterr);
 
     if (!fit->args->leave_run_out)
         return phi_folds_contiguous(fit->n, (size_t)fit->args->n_folds, (size_t)fit->args->gap,
@@ -350,8 +384,10 @@ static void describe(const struct ridge_fit *fit, char *out, size_t capacity)
     phi_str_addf(&text, "drift_s %g; voxels %s; %zu samples of %zu voxels; ", a->drift_s,
                  a->raw ? "centred" : "standardised", fit->n, fit->voxels.q);
     phi_str_addf(&text, "%zu folds %s, gap %zu; penalties %s, %s", fit->folds.n_folds,
-                 a->leave_run_out ? "of runs" : "contiguous", fit->folds.gap, a->penalties,
-                 a->shared ? "one for all" : "one a target");
+                 a->leave_run_out ? "of runs"
+                 : a->fold_starts ? "of blocks"
+                                  : "contiguous",
+                 fit->folds.gap, a->penalties, a->shared ? "one for all" : "one a target");
 }
 
 static enum ph_status solve(struct ridge_fit *fit, struct phi_ridge_report *report,
@@ -534,6 +570,7 @@ static int run_ridge(const struct cli_command *self, int argc, char **argv)
         {CLI_TEXT, "penalties", &a.penalties, "A:B:N", "powers of ten of the mean variance"},
         {CLI_INT, "folds", &a.n_folds, "N", "contiguous folds (5)"},
         {CLI_INT, "gap", &a.gap, "N", "volumes left out either side of a test block (0)"},
+        {CLI_TEXT, "fold-starts", &a.fold_starts, "N,N", "folds that begin at these volumes"},
         {CLI_BOOL, "leave-run-out", &a.leave_run_out, NULL, "one fold a run"},
         {CLI_BOOL, "shared", &a.shared, NULL, "one penalty for all targets"},
         {CLI_BOOL, "one-sd", &a.one_sd, NULL, "the largest penalty within one sd of the best"},

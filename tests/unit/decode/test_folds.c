@@ -43,6 +43,25 @@ static void one_fold_a_run(void **state)
     assert_int_equal(phi_folds_runs(rows, 1, &folds, &err), PH_E_INVAL);
 }
 
+static void folds_at_given_rows(void **state)
+{
+    const size_t starts[] = {0, 6, 20}, late[] = {1, 6, 20}, back[] = {0, 9, 9};
+    struct phi_folds folds;
+    struct phi_fold fold;
+    struct ph_error err = {0};
+
+    (void)state;
+    assert_ok(phi_folds_starts(30, starts, 3, 1, &folds, &err), err);
+    fold = phi_fold_at(&folds, 1);
+    assert_int_equal(fold.test_from, 6);
+    assert_int_equal(fold.test_to, 20);
+    assert_int_equal(fold.before, 5);
+    assert_int_equal(fold.after, 21);
+    assert_int_equal(phi_folds_starts(30, late, 3, 0, &folds, &err), PH_E_INVAL);
+    assert_int_equal(phi_folds_starts(30, back, 3, 0, &folds, &err), PH_E_INVAL);
+    assert_int_equal(phi_folds_starts(20, starts, 3, 0, &folds, &err), PH_E_INVAL);
+}
+
 static void impossible_folds(void **state)
 {
     struct phi_folds folds = {.n_rows = 77};
@@ -62,6 +81,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(folds_tile_the_rows),
         cmocka_unit_test(one_fold_a_run),
+        cmocka_unit_test(folds_at_given_rows),
         cmocka_unit_test(impossible_folds),
     };
     return cmocka_run_group_tests_name("decode/folds", tests, NULL, NULL);
