@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What is said about a recording afterwards: scores of its pictures against what was shown, figures
+ * of the run, and a page for people who were not there. Main thread.
+ */
+#ifndef TOOLS_REPORT_H
+#define TOOLS_REPORT_H
+
+#include <jansson.h>
+
+#include "phosphene/status.h"
+#include "stimuli/set.h"
+
+#define REPORT_MAX_GENERATORS 8
+
+/* Scores of one generator's pictures: for each stimulus its last showing, as knowledge adds up. */
+struct report_scores {
+    char generator[32];
+    size_t n;       /* stimuli scored */
+    size_t n_gated; /* of them, pictures marked "not enough evidence" */
+    json_t *json;   /* owned: identification_2way, identification_10way, pattern_r, ssim ... */
+};
+
+/* Scores pictures-*.safetensors of the recording in `dir` against `set`, in the order of names with
+ * `first` (may be NULL) in front. PH_E_IO if there are none. */
+PH_NODISCARD enum ph_status report_score(const char *dir, const struct phi_stimuli *set,
+                                         const char *first,
+                                         struct report_scores ret_scores[REPORT_MAX_GENERATORS],
+                                         size_t *ret_n, struct ph_error *reterr);
+
+/* {"journalled": volumes in the journal, "lost":, "duplicates":, "holes":} of the recording's
+ * journal; a new reference. PH_E_IO if there is no journal. */
+PH_NODISCARD enum ph_status report_journal(const char *dir, json_t **ret_json,
+                                           struct ph_error *reterr);
+
+/* Writes `path`, one page that needs no network: title, label, scores, pictures (window.png and
+ * film.png of the recording), plots of its quality table where there is one. */
+PH_NODISCARD enum ph_status report_html(const char *dir, const json_t *report, const char *path,
+                                        struct ph_error *reterr);
+
+#endif
