@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """phos fit posterior on a made-up session: pictures of four factors, voxels that answer to them.
 
-Held-out pictures are identified, intervals are honest, the model file holds what it should, and
-wrong input ends with the exit code and the sentence for it.
+Held-out pictures are identified, intervals are honest, the model file holds what it should, also
+where the latents come from a file; and wrong input ends with the exit code and the sentence for it.
 """
 import json
 import math
@@ -52,6 +52,15 @@ def hrf(t):
     return gamma(6) - gamma(16) / 6
 
 
+def write_latents(path, rows):
+    head = json.dumps({'latents': {'dtype': 'F32', 'shape': [len(rows), len(rows[0])],
+                                   'data_offsets': [0, 4 * len(rows) * len(rows[0])]}}).encode()
+    with open(path, 'wb') as f:
+        f.write(struct.pack('<Q', len(head)) + head)
+        for row in rows:
+            f.write(struct.pack('<%df' % len(row), *row))
+
+
 def make_session(folder):
     n = NX * NY * NZ
     patterns = [[rng.uniform(-25, 25) for _ in range(SIDE * SIDE * 3)] for _ in range(FACTORS)]
@@ -63,6 +72,8 @@ def make_session(folder):
         rgb = [min(255, max(0, round(128 + sum(z[k] * patterns[k][j] for k in range(FACTORS)))))
                for j in range(SIDE * SIDE * 3)]
         write_png(os.path.join(folder, 'pictures', 'p_%02d.png' % i), rgb)
+    write_latents(os.path.join(folder, 'latents.safetensors'), factors)
+    write_latents(os.path.join(folder, 'fewer.safetensors'), factors[:-1])
     for run in (1, 2):
         onsets, t, events = [], 6.0, 'onset\tduration\ttrial_type\tstim_file\n'
         order = rng.sample(range(PICTURES), PICTURES)
@@ -101,6 +112,15 @@ def fit(folder, *more, run='run.yaml'):
     return subprocess.run(command + list(more), cwd=folder, capture_output=True, text=True)
 
 
+def numbers(path, name):
+    head = metadata(path)[name]
+    with open(path, 'rb') as f:
+        n, = struct.unpack('<Q', f.read(8))
+        f.seek(8 + n + head['data_offsets'][0])
+        size = head['data_offsets'][1] - head['data_offsets'][0]
+        return struct.unpack('<%dd' % (size // 8), f.read(size))
+
+
 def metadata(path):
     with open(path, 'rb') as f:
         n, = struct.unpack('<Q', f.read(8))
@@ -130,6 +150,25 @@ def check_fit(folder):
     check(open(os.path.join(folder, 'm.safetensors'), 'rb').read() == first, 'same bits again')
 
 
+def check_latents(folder):
+    """Pixels are 128 + factors times patterns, so the linear map draws each picture again."""
+    model = os.path.join(folder, 'm.safetensors')
+    done = fit(folder, '--latents', 'latents.safetensors', '--json')
+    check(done.returncode == 0, 'latents from a file: ' + done.stderr)
+    answer = json.loads(done.stdout)
+    check(answer['latents'] == FACTORS and answer['held_out']['two_way'] > 0.9, 'by latents %r' % answer)
+    mean, sd = numbers(model, 'pca.mean'), numbers(model, 'pca.sd')
+    rows, m = numbers(model, 'pca.components'), SIDE * SIDE * 3
+    for k in range(FACTORS):
+        check(abs(sum(x * x for x in rows[k * m:(k + 1) * m]) - 1) < 1e-9, 'rows of unit length')
+    check(max(abs(x - 128 / 255) for x in mean) < 0.03, 'mean picture')
+    check(all(50 < 255 * s < 300 for s in sd), 'lengths %r' % (sd,))
+    done = fit(folder, '--latents', 'fewer.safetensors')
+    check(done.returncode != 0 and 'the same set' in done.stderr, 'fewer latents: ' + done.stderr)
+    done = fit(folder, '--latents', 'latents.safetensors', '--components', '3')
+    check(done.returncode == 2, 'both kinds: %d' % done.returncode)
+
+
 def check_refusals(folder):
     done = fit(folder, run='found.yaml')
     check(done.returncode != 0 and 'file' in done.stderr, 'a mask that is found: ' + done.stderr)
@@ -147,4 +186,5 @@ def check_refusals(folder):
 with tempfile.TemporaryDirectory() as work:
     make_session(work)
     check_fit(work)
+    check_latents(work)
     check_refusals(work)

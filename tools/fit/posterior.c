@@ -20,7 +20,7 @@
 
 struct posterior_args {
     struct cli_list bold, events, plugins;
-    const char *run, *stimuli, *out, *mask, *trial_type, *noise, *penalty;
+    const char *run, *stimuli, *latents, *out, *mask, *trial_type, *noise, *penalty;
     int64_t n_components, n_folds, n_threads;
     double rho, ref, lambda;
     bool no_temper, json;
@@ -50,18 +50,19 @@ static enum ph_status open_inputs(struct posterior_fit *f, struct ph_error *rete
     const struct posterior_args *a = f->args;
     const struct fit_rows_from from = {NULL, a->run, &a->bold, &a->events, a->mask, a->ref};
     struct fit_rows_from with_registry = from;
+    struct fit_latents_from pictures = {NULL, a->latents, a->trial_type, (size_t)a->n_components};
     const struct phi_hrf hrf = phi_hrf_spm();
     enum ph_status status = types_open(&a->plugins, &f->registry, reterr);
 
     f->shape = phi_decoder_shape_of(&hrf);
     with_registry.registry = f->registry;
-    if (status == PH_OK)
+    if (status == PH_OK && a->stimuli)
         status = phi_stimuli_open(a->stimuli, &f->set, reterr);
+    pictures.set = f->set;
     if (status == PH_OK)
         status = fit_rows_load(&with_registry, &f->rows, reterr);
     if (status == PH_OK)
-        status = fit_latents_make(f->set, &f->rows, a->trial_type, (size_t)a->n_components,
-                                  &f->latents, reterr);
+        status = fit_latents_make(&pictures, &f->rows, &f->latents, reterr);
     return status;
 }
 
@@ -202,9 +203,11 @@ static enum ph_status fit_all(struct posterior_fit *f, struct ph_error *reterr)
         NIS_MARGIN * fmax(phi_chi2_quantile(p, NIS_QUANTILE) / p, f->training.nis_q999);
     f->model->pca = f->latents.pca;
     f->latents.pca = NULL;
-    f->model->image[0] = phi_stimuli_height(f->set);
-    f->model->image[1] = phi_stimuli_width(f->set);
-    f->model->image[2] = 3;
+    if (f->set) {
+        f->model->image[0] = phi_stimuli_height(f->set);
+        f->model->image[1] = phi_stimuli_width(f->set);
+        f->model->image[2] = 3;
+    }
     return status;
 }
 
@@ -286,8 +289,10 @@ static bool one_of(const char *text, const char *a, const char *b, const char *c
 
 static int check_args(const struct cli_command *self, const struct posterior_args *a)
 {
-    if (!a->run || !a->stimuli || !a->out || a->bold.n == 0)
-        return cli_usage(self, "--run, --bold, --stimuli and --out are needed");
+    if (!a->run || !a->out || a->bold.n == 0 || !(a->stimuli || a->latents))
+        return cli_usage(self, "--run, --bold, --out, and --stimuli or --latents are needed");
+    if (a->latents && a->n_components)
+        return cli_usage(self, "--components is for components of pixels; --latents has its own");
     if (!one_of(a->noise, "full", "diagonal", NULL))
         return cli_usage(self, "--noise is full or diagonal");
     if (!one_of(a->penalty, "voxel", "common", "fixed"))
@@ -309,6 +314,8 @@ static int run_posterior(const struct cli_command *self, int argc, char **argv)
         {CLI_LIST, "bold", &a.bold, "FILE", "training run (NIfTI); repeat in order"},
         {CLI_LIST, "events", &a.events, "FILE", "its events.tsv; one a run, in the same order"},
         {CLI_TEXT, "stimuli", &a.stimuli, "PATH", "pictures shown: a folder or stimuli file"},
+        {CLI_TEXT, "latents", &a.latents, "FILE",
+         "their latents by phos encode, instead of components of pixels"},
         {CLI_TEXT, "out", &a.out, "FILE", "model file to write"},
         {CLI_TEXT, "mask", &a.mask, "FILE", "voxels, where the filters leave whole volumes"},
         {CLI_TEXT, "trial-type", &a.trial_type, "NAME", "use these events only"},
@@ -343,8 +350,11 @@ const struct cli_command fit_posterior = {
             "filters of\nthe run file, the pictures become principal components of their pixels, "
             "and every voxel is\nexplained by the components of what was shown, through the SPM "
             "response. The model holds the\ncomponents too, so that generator/eigenface can draw "
-            "what was decoded. The last sixth of the\nvolumes is held out to choose the "
-            "temperature and to report identification and coverage.",
+            "what was decoded. With --latents (phos\nencode) a network's latents take their place, "
+            "for generator/dand; with --stimuli too, the model\nalso holds the best linear map "
+            "from these latents to the pixels, for generator/eigenface. The\nlast sixth of the "
+            "volumes is held out to choose the temperature and to report identification\nand "
+            "coverage.",
     .examples = "phos fit posterior --run live.yaml --bold run-1.nii.gz --events run-1_events.tsv "
                 "--bold run-2.nii.gz --events run-2_events.tsv --stimuli faces --out "
                 "faces.safetensors",

@@ -19,20 +19,19 @@ void fit_latents_free(struct fit_latents *latents)
     memset(latents, 0, sizeof *latents);
 }
 
-static size_t picture_of(const struct phi_stimuli *set, const struct ph_event *event,
-                         const char *trial_type)
+static size_t picture_of(const struct fit_latents_from *from, size_t n,
+                         const struct ph_event *event)
 {
-    if (trial_type && strcmp(trial_type, event->trial_type) != 0)
+    if (from->trial_type && strcmp(from->trial_type, event->trial_type) != 0)
         return SIZE_MAX;
-    if (*event->stim_file)
-        return phi_stimuli_find(set, event->stim_file);
-    return event->stim_index >= 0 && (size_t)event->stim_index < phi_stimuli_count(set)
-               ? (size_t)event->stim_index
-               : SIZE_MAX;
+    if (from->set && *event->stim_file)
+        return phi_stimuli_find(from->set, event->stim_file);
+    return event->stim_index >= 0 && (size_t)event->stim_index < n ? (size_t)event->stim_index
+                                                                   : SIZE_MAX;
 }
 
-static enum ph_status find_pictures(const struct phi_stimuli *set, const struct fit_rows *rows,
-                                    const char *trial_type, struct fit_latents *l,
+static enum ph_status find_pictures(const struct fit_latents_from *from,
+                                    const struct fit_rows *rows, struct fit_latents *l,
                                     struct ph_error *reterr)
 {
     size_t n_found = 0;
@@ -41,14 +40,13 @@ static enum ph_status find_pictures(const struct phi_stimuli *set, const struct 
     if (!l->of_event)
         return phi_error_nomem(reterr, "events", rows->n_events * sizeof *l->of_event);
     for (size_t e = 0; e < rows->n_events; e++) {
-        l->of_event[e] = picture_of(set, &rows->events[e].event, trial_type);
+        l->of_event[e] = picture_of(from, l->n, &rows->events[e].event);
         n_found += l->of_event[e] != SIZE_MAX;
     }
     if (n_found == 0)
         return phi_error(reterr, PH_E_INVAL,
-                         "none of the %zu events names a picture of the set, by stim_file or "
-                         "stim_index",
-                         rows->n_events);
+                         "none of the %zu events names a picture of the set, by %sstim_index",
+                         rows->n_events, from->set ? "stim_file or " : "");
     return PH_OK;
 }
 
@@ -86,15 +84,15 @@ static enum ph_status fit_components(const struct phi_stimuli *set, size_t p, st
     return status;
 }
 
-enum ph_status fit_latents_make(const struct phi_stimuli *set, const struct fit_rows *rows,
-                                const char *trial_type, size_t p, struct fit_latents *ret_latents,
-                                struct ph_error *reterr)
+enum ph_status fit_latents_make(const struct fit_latents_from *from, const struct fit_rows *rows,
+                                struct fit_latents *ret_latents, struct ph_error *reterr)
 {
     struct fit_latents latents = {0};
-    enum ph_status status = find_pictures(set, rows, trial_type, &latents, reterr);
+    enum ph_status status = from->file ? fit_latents_read(from->file, from->set, &latents, reterr)
+                                       : fit_components(from->set, from->p, &latents, reterr);
 
     if (status == PH_OK)
-        status = fit_components(set, p, &latents, reterr);
+        status = find_pictures(from, rows, &latents, reterr);
     if (status) {
         fit_latents_free(&latents);
         return status;

@@ -10,20 +10,34 @@
 #include "fit/rows.h"
 #include "tools/stimuli/set.h"
 
-/* The latents of the pictures: whitened components of their pixels. */
+/* The latents of the pictures: whitened components of their pixels, or a network's from a file. */
 struct fit_latents {
-    struct phi_pca *pca;
-    float *z; /* [n][p] */
+    struct phi_pca *pca; /* how latents draw pictures; NULL without pictures */
+    float *z;            /* [n][p] */
     size_t n, p;
     size_t *of_event; /* [n_events] picture of each event, SIZE_MAX: not a stimulus of the set */
 };
 
-/* Components of all pictures (at most 2000, evenly chosen), at most `p` (0: 50). Events find their
- * picture by stim_file, else by stim_index. PH_E_INVAL if no event does. */
-PH_NODISCARD enum ph_status fit_latents_make(const struct phi_stimuli *set,
-                                             const struct fit_rows *rows, const char *trial_type,
-                                             size_t p, struct fit_latents *ret_latents,
+struct fit_latents_from {
+    const struct phi_stimuli *set; /* NULL: events are matched by stim_index alone */
+    const char *file;       /* safetensors with "latents" [n][p]; NULL: components of pixels */
+    const char *trial_type; /* NULL: any */
+    size_t p;               /* without a file: at most so many components (0: 50) */
+};
+
+/* Without a file: components of all pictures (at most 2000, evenly chosen). With one: its latents,
+ * one row a picture, and the best linear map from them to the pixels. Events find their picture by
+ * stim_file, else by stim_index. PH_E_INVAL if no event does. */
+PH_NODISCARD enum ph_status fit_latents_make(const struct fit_latents_from *from,
+                                             const struct fit_rows *rows,
+                                             struct fit_latents *ret_latents,
                                              struct ph_error *reterr);
+
+/* Fills z, n and p from the file, and pca where there are pictures: mean and w of the ridge
+ * regression of pixels on latents, its penalty chosen by generalised cross-validation; row k of
+ * pca->components is w_k / |w_k| and pca->sd[k] is |w_k|, so the rows are not orthogonal. */
+PH_NODISCARD enum ph_status fit_latents_read(const char *path, const struct phi_stimuli *set,
+                                             struct fit_latents *latents, struct ph_error *reterr);
 void fit_latents_free(struct fit_latents *latents);
 
 /* Whitened rows of a fit. Row i of the result is row `row[i]` less rho times the row before it. */
