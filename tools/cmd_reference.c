@@ -34,7 +34,7 @@ static enum ph_status average(const char *path, int64_t first, int64_t n, struct
     if (!ref->mean || !ref->volume)
         status = phi_error_nomem(reterr, "a volume", ref->info.n_voxels * sizeof(float));
     else if (first + n > (int64_t)ref->info.n_volumes)
-        status = phi_error(reterr, PH_E_INVAL, "%s has %u volumes; --first and --n ask for %lld",
+        status = phi_error(reterr, PH_E_SHAPE, "%s has %u volumes; --first and --n ask for %lld",
                            path, ref->info.n_volumes, (long long)(first + n));
     if (status == PH_OK)
         status = phi_nifti_reader_seek(reader, (uint32_t)first, reterr);
@@ -63,7 +63,7 @@ static enum ph_status find_brain(struct reference *ref, const char *path, struct
     status = phi_mask_from_mean(ref->mask, ref->mean);
     return status == PH_OK
                ? PH_OK
-               : phi_error(reterr, status, "%s: no brain can be found in the mean", path);
+               : phi_error(reterr, PH_E_FORMAT, "%s: no brain can be found in the mean", path);
 }
 
 static enum ph_status write_one(const char *dir, const char *name, const struct reference *ref,
