@@ -89,12 +89,31 @@ const struct ph_stage_type *rig_type(const char *id)
     return found->type;
 }
 
+static uint32_t n_workers = 4;
+static void (*guard)(bool inside);
+
+void rig_use_workers(uint32_t n)
+{
+    n_workers = n;
+}
+
+void rig_use_guard(void (*with)(bool inside))
+{
+    guard = with;
+}
+
+static void forbid(bool inside)
+{
+    if (guard)
+        guard(inside);
+}
+
 /* From the last index to the first: a result that depends on the order shows. */
 static void run_backwards(void *arg, size_t n, void (*fn)(void *fn_arg, size_t i), void *fn_arg)
 {
     (void)arg;
-    for (size_t i = n; i > 0; i--)
-        fn(fn_arg, i - 1);
+    for (size_t i = 0; i < n; i++)
+        fn(fn_arg, n_workers == 1 ? i : n - 1 - i);
 }
 
 static enum ph_status set_all(struct phi_params *params, const char *text, struct ph_error *reterr)
@@ -164,7 +183,7 @@ enum ph_status rig_try_open(const struct ph_stage_type *type, const char *params
 {
     struct rig *rig = phi_calloc(1, sizeof *rig);
     struct phi_params *values = NULL;
-    struct phi_services services = {.n_workers = 4, .parallel_for = run_backwards};
+    struct phi_services services = {.n_workers = n_workers, .parallel_for = run_backwards};
     enum ph_status status;
 
     assert_non_null(rig);
@@ -228,10 +247,12 @@ static struct ph_frame *take(void *self)
 
     if (call->taken)
         fail_msg("a second frame was taken before the first was emitted");
+    forbid(false); /* the bench allocates, the stage does not */
     call->taken = new_frame(bytes_of(&call->rig->stage->out));
     phi_frame_shape(call->taken, &call->rig->stage->out);
     if (call->in)
         phi_frame_inherit(call->taken, call->in);
+    forbid(true);
     return call->taken;
 }
 
@@ -239,7 +260,9 @@ static struct ph_frame *take_event(void *self)
 {
     struct call *call = self;
 
+    forbid(false);
     call->taken = new_frame(0);
+    forbid(true);
     call->taken->struct_size = (uint32_t)sizeof *call->taken;
     call->taken->kind = PH_FRAME_EVENT;
     return call->taken;
@@ -266,7 +289,12 @@ static enum ph_status call_op(struct rig *rig, struct ph_frame *in,
 {
     struct call call = {rig, in, NULL};
     struct ph_io io = {(uint32_t)sizeof io, in, &call, take, emit, take_event};
-    enum ph_status status = op ? op(rig->stage->state, &io) : PH_OK;
+    enum ph_status status = PH_OK;
+
+    forbid(true);
+    if (op)
+        status = op(rig->stage->state, &io);
+    forbid(false);
 
     free_frame(call.taken); /* taken but not emitted */
     return status;
@@ -360,7 +388,9 @@ enum ph_status rig_render(struct rig *rig, const float *latent)
     rig->in->index = rig->index++;
     phi_frame_shape(image, &rig->stage->out);
     phi_frame_inherit(image, rig->in);
+    forbid(true);
     status = rig->stage->type->ops->render(rig->stage->state, rig->in, image);
+    forbid(false);
     if (status == PH_OK)
         collect(rig, image);
     else

@@ -40,6 +40,13 @@ enum ph_status rig_try_open(const struct ph_stage_type *type, const char *params
                             const struct ph_spec *in, struct rig **ret_rig,
                             struct ph_error *reterr);
 
+/* Rigs opened from now on have `n` workers (4 at first); with one the loops run forwards. */
+void rig_use_workers(uint32_t n);
+
+/* From now on calls of process, event and render forbid allocation (support/guard.h): `guard` is
+ * called with true before and false after. NULL: no guard. */
+void rig_use_guard(void (*guard)(bool inside));
+
 /* Closes (fini), frees. */
 void rig_close(struct rig **rig);
 

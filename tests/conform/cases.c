@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+#include "cases.h"
+
+#include "../unit/plugins/decoder_fixture.h"
+#include "io/nifti_write.h"
+#include "io/safetensors.h"
+#include "models/dand.h"
+#include "nn/init.h"
+#include "recording.h"
+
+/* Decoders and the linear generator: the small decoder of the plugin tests. */
+static struct fixture decoder;
+static bool decoder_open;
+
+static const char *open_decoder(struct ph_spec *in)
+{
+    if (!decoder_open)
+        fixture_open(&decoder, 0);
+    decoder_open = true;
+    *in = decoder.vectors;
+    return decoder.params;
+}
+
+static const char *open_eigenface(struct ph_spec *in)
+{
+    const char *params = open_decoder(in);
+
+    *in = rig_latents(FX_P);
+    return params;
+}
+
+static struct tempdir recording;
+static bool recording_open;
+static char recording_params[600];
+
+static const char *open_journal(struct ph_spec *in)
+{
+    (void)in;
+    if (!recording_open) {
+        assert_true(tempdir_make(&recording));
+        recording_write(recording.path, "H012e3e45E");
+    }
+    recording_open = true;
+    (void)snprintf(recording_params, sizeof recording_params, "path=%s", recording.path);
+    return recording_params;
+}
+
+/* Files made for one case: a folder with one file in it. */
+struct files {
+    struct tempdir dir;
+    bool open;
+    char params[600];
+};
+
+static const char *open_files(struct files *files, const char *key, const char *name)
+{
+    if (!files->open)
+        assert_true(tempdir_make(&files->dir));
+    files->open = true;
+    (void)snprintf(files->params, sizeof files->params, "%s=%s/%s", key, files->dir.path, name);
+    return tempdir_file(&files->dir, name);
+}
+
+static void close_files(struct files *files)
+{
+    if (files->open)
+        tempdir_remove(&files->dir);
+    files->open = false;
+}
+
+static struct files nifti;
+
+static const char *open_nifti(struct ph_spec *in)
+{
+    struct phi_nifti_info info = {.type = PHI_NIFTI_INT16,
+                                  .n_x = 4,
+                                  .n_y = 3,
+                                  .n_z = 2,
+                                  .n_volumes = 5,
+                                  .slope = 1,
+                                  .tr_s = 2,
+                                  .voxel_mm = {3, 3, 3},
+                                  .affine = {{3, 0, 0, -6}, {0, 3, 0, 1}, {0, 0, 3, 2}}};
+    float values[120];
+    struct ph_error err;
+
+    (void)in;
+    for (int i = 0; i < 120; i++)
+        values[i] = (float)i;
+    assert_ok(phi_nifti_write_float32(open_files(&nifti, "path", "r.nii.gz"), &info, values, &err),
+              err);
+    return nifti.params;
+}
+
+static struct files tissue;
+
+/* Every other voxel of the default volume is white matter. */
+static const char *open_tissue(struct ph_spec *in)
+{
+    const struct ph_geometry *g = &in->geometry;
+    struct phi_nifti_info info = {.type = PHI_NIFTI_FLOAT32,
+                                  .n_x = g->dims[0],
+                                  .n_y = g->dims[1],
+                                  .n_z = g->dims[2],
+                                  .n_volumes = 1,
+                                  .slope = 1,
+                                  .voxel_mm = {3, 3, 3},
+                                  .affine = {{3, 0, 0, 0}, {0, 3, 0, 0}, {0, 0, 3, 0}}};
+    size_t n = (size_t)g->dims[0] * g->dims[1] * g->dims[2];
+    float *values = phi_calloc(n, sizeof *values);
+    struct ph_error err;
+
+    assert_non_null(values);
+    for (size_t i = 0; i < n; i += 2)
+        values[i] = 1;
+    assert_ok(
+        phi_nifti_write_float32(open_files(&tissue, "white_matter", "wm.nii"), &info, values, &err),
+        err);
+    phi_free(values);
+    return tissue.params;
+}
+
+static struct files dand;
+
+static void write_weights(const struct phi_weights *weights, const char *path)
+{
+    enum { MAX_TENSORS = 256 };
+    static struct phi_safetensors_tensor tensors[MAX_TENSORS];
+    const struct phi_safetensors_pair pairs[] = {{"phosphene.kind", "dand"},
+                                                 {"phosphene.version", "1"},
+                                                 {"dand.latents", "4"},
+                                                 {"dand.code", "12"},
+                                                 {"dand.width", "4"}};
+    const struct phi_safetensors_content content = {tensors, phi_weights_count(weights), pairs, 5};
+    struct ph_error err;
+
+    assert_true(content.n_tensors <= MAX_TENSORS);
+    for (size_t i = 0; i < content.n_tensors; i++) {
+        const struct phi_param *param = phi_weights_at(weights, i);
+
+        tensors[i].name = param->name;
+        tensors[i].dtype = PHI_SAFETENSORS_F32;
+        tensors[i].n_dims = (size_t)param->value.shape.n_dims;
+        memcpy(tensors[i].shape, param->value.shape.dim,
+               tensors[i].n_dims * sizeof *tensors[i].shape);
+        tensors[i].data = param->value.data;
+    }
+    assert_ok(phi_safetensors_write(path, &content, &err), err);
+}
+
+static const char *open_dand(struct ph_spec *in)
+{
+    const struct phi_dand_config config = {.n_latent = 4, .n_code = 12, .width = 4};
+    struct phi_graph *graph = NULL;
+    struct phi_weights *weights = NULL;
+    struct ph_error err;
+
+    *in = rig_latents(4);
+    assert_int_equal(phi_graph_create(&graph), PH_OK);
+    assert_int_equal(phi_weights_create(&weights), PH_OK);
+    (void)phi_dand_generator(graph, &config, phi_graph_input(graph, "z", PHI_SHAPE(1, 4)), NULL);
+    assert_ok(phi_graph_check(graph, &err), err);
+    assert_ok(phi_init_graph(weights, graph, PHI_INIT_HE_NORMAL, 1, 3, &err), err);
+    write_weights(weights, open_files(&dand, "model", "dand.safetensors"));
+    phi_weights_destroy(&weights);
+    phi_graph_destroy(&graph);
+    return dand.params;
+}
+
+static const struct conform_case cases[] = {
+    {"decoder/posterior", open_decoder},
+    {"decoder/stream", open_decoder},
+    {"filter/tissue", open_tissue},
+    {"generator/dand", open_dand},
+    {"generator/eigenface", open_eigenface},
+    {"source/journal", open_journal},
+    {"source/nifti", open_nifti},
+};
+
+const struct conform_case *case_find(const char *id)
+{
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (strcmp(cases[i].id, id) == 0)
+            return &cases[i];
+    return NULL;
+}
+
+void cases_close(void)
+{
+    if (decoder_open)
+        fixture_close(&decoder);
+    if (recording_open)
+        tempdir_remove(&recording);
+    decoder_open = recording_open = false;
+    close_files(&nifti);
+    close_files(&dand);
+    close_files(&tissue);
+}
