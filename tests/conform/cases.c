@@ -92,6 +92,26 @@ static const char *open_nifti(struct ph_spec *in)
     return nifti.params;
 }
 
+static struct files sockets;
+
+static const char *open_publish(struct ph_spec *in)
+{
+    (void)in;
+    (void)open_files(&sockets, "endpoint", "pub");
+    (void)snprintf(sockets.params, sizeof sockets.params, "endpoint=ipc://%s/pub",
+                   sockets.dir.path);
+    return sockets.params;
+}
+
+static const char *open_wire(struct ph_spec *in)
+{
+    (void)in;
+    (void)open_files(&sockets, "volumes", "v");
+    (void)snprintf(sockets.params, sizeof sockets.params, "volumes=ipc://%s/v control=ipc://%s/c",
+                   sockets.dir.path, sockets.dir.path);
+    return sockets.params;
+}
+
 static struct files tissue;
 
 /* Every other voxel of the default volume is white matter. */
@@ -168,13 +188,15 @@ static const char *open_dand(struct ph_spec *in)
 }
 
 static const struct conform_case cases[] = {
-    {"decoder/posterior", open_decoder},
-    {"decoder/stream", open_decoder},
-    {"filter/tissue", open_tissue},
-    {"generator/dand", open_dand},
-    {"generator/eigenface", open_eigenface},
-    {"source/journal", open_journal},
-    {"source/nifti", open_nifti},
+    {"decoder/posterior", open_decoder, false},
+    {"decoder/stream", open_decoder, false},
+    {"filter/tissue", open_tissue, false},
+    {"generator/dand", open_dand, false},
+    {"generator/eigenface", open_eigenface, false},
+    {"source/journal", open_journal, false},
+    {"sink/publish", open_publish, false},
+    {"source/nifti", open_nifti, false},
+    {"source/wire", open_wire, true},
 };
 
 const struct conform_case *case_find(const char *id)
@@ -195,4 +217,5 @@ void cases_close(void)
     close_files(&nifti);
     close_files(&dand);
     close_files(&tissue);
+    close_files(&sockets);
 }

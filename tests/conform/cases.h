@@ -7,6 +7,8 @@
 #ifndef TESTS_CONFORM_CASES_H
 #define TESTS_CONFORM_CASES_H
 
+#include <stdbool.h>
+
 #include "phosphene/plugin.h"
 
 struct conform_case {
@@ -14,6 +16,8 @@ struct conform_case {
     /* Writes files where needed; gives parameters and input spec (untouched: the default one). The
      * files live until cases_close. */
     const char *(*open)(struct ph_spec *in);
+    /* A source that waits for another program: it is opened and woken, not run. */
+    bool needs_peer;
 };
 
 /* The entry of `id`, or NULL. */
