@@ -3,15 +3,12 @@
  * The face encoder, trained to read the attributes of pictures: the head that names them is dropped
  * afterwards, the features under it are kept (transfer, as VGG-Face's identities are in DAND).
  */
-#include <math.h>
-
 #include "base/error.h"
 #include "base/mem.h"
 #include "nn/layers.h"
 #include "nn/losses.h"
 #include "train/encoder.h"
-#include "train/model.h"
-#include "train/net.h"
+#include "train/single.h"
 
 struct encoder_params {
     int64_t features;
@@ -27,13 +24,8 @@ static const struct ph_param params_table[] = {
 
 struct train_model {
     const struct encoder_params *params;
-    uint64_t seed;
     size_t n_attributes;
-    double clip_norm;
-    float ema;
-    struct phi_weights *weights, *average;
-    struct train_net net;
-    struct phi_optim *optim;
+    struct train_single net;
     int x, y, loss, explained;
 };
 
@@ -41,7 +33,7 @@ struct train_model {
  * attributes' variance that is read. */
 static void build(struct train_model *m, size_t batch)
 {
-    struct phi_graph *g = m->net.graph;
+    struct phi_graph *g = m->net.net.graph;
     int features;
     int weight;
     int bias;
@@ -70,7 +62,7 @@ static void tame(struct train_model *m)
     } layers[] = {{"dand.f.conv.1.weight", 1.0f / 64}, {"dand.f.head.weight", 0.1f}};
 
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
-        struct phi_param *param = phi_weights_find(m->weights, layers[i].name);
+        struct phi_param *param = phi_weights_find(m->net.weights, layers[i].name);
         size_t n = param ? phi_shape_count(&param->value.shape) : 0;
 
         for (size_t k = 0; k < n; k++)
@@ -80,36 +72,22 @@ static void tame(struct train_model *m)
 
 static void encoder_destroy(struct train_model **model)
 {
-    struct train_model *m = *model;
-
-    phi_optim_destroy(&m->optim);
-    train_net_fini(&m->net);
-    phi_weights_destroy(&m->average);
-    phi_weights_destroy(&m->weights);
-    phi_free(m);
+    train_single_fini(&(*model)->net);
+    phi_free(*model);
     *model = NULL;
 }
 
 static enum ph_status fill(struct train_model *m, const struct train_setup *setup,
                            struct ph_error *reterr)
 {
-    const struct phi_tape_options options = {.train_prefix = "", .seed = m->seed};
-    const struct phi_optim_config config = train_optim_config(recipe_optim(setup->recipe));
-    enum ph_status status = phi_weights_create(&m->weights);
+    enum ph_status status = train_single_init(&m->net, setup->recipe, reterr);
 
-    if (status == PH_OK)
-        status = phi_graph_create(&m->net.graph);
-    if (status != PH_OK)
-        return phi_error_nomem(reterr, "a network", 0);
-    build(m, (size_t)recipe_run(setup->recipe)->batch);
-    status = train_net_finish(&m->net, m->weights, &options, m->seed, reterr);
     if (status != PH_OK)
         return status;
-    tame(m);
-    if (m->ema > 0)
-        status = train_average_create(m->weights, &m->average, reterr);
+    build(m, (size_t)recipe_run(setup->recipe)->batch);
+    status = train_single_finish(&m->net, setup->recipe, reterr);
     if (status == PH_OK)
-        status = phi_optim_create(m->weights, "", &config, &m->optim, reterr);
+        tame(m);
     return status;
 }
 
@@ -126,10 +104,7 @@ static enum ph_status encoder_create(const struct train_setup *setup,
     if (!m)
         return phi_error_nomem(reterr, "an encoder", sizeof *m);
     m->params = phi_params_values(setup->recipe->model);
-    m->seed = (uint64_t)recipe_run(setup->recipe)->seed;
     m->n_attributes = setup->data->n_attributes;
-    m->clip_norm = recipe_optim(setup->recipe)->clip_norm;
-    m->ema = (float)recipe_optim(setup->recipe)->ema;
     status = fill(m, setup, reterr);
     if (status != PH_OK) {
         encoder_destroy(&m);
@@ -142,43 +117,28 @@ static enum ph_status encoder_create(const struct train_setup *setup,
 static enum ph_status encoder_step(struct train_model *m, const struct train_batch *batch,
                                    uint64_t step, float factor, double *ret_losses)
 {
+    struct phi_tape *tape = m->net.net.tape;
     enum ph_status status;
 
-    phi_rng_init(phi_tape_rng(m->net.tape), m->seed ^ 0xd10, step);
-    phi_tape_set(m->net.tape, m->x, batch->images);
-    phi_tape_set(m->net.tape, m->y, batch->attributes);
-    phi_weights_zero_grads(m->weights, "");
-    status = phi_tape_forward(m->net.tape, true);
-    if (status == PH_OK)
-        status = phi_tape_backward_from(m->net.tape, m->loss);
-    if (status != PH_OK)
-        return status;
-    if (m->clip_norm > 0)
-        (void)phi_optim_clip(m->weights, "", m->clip_norm);
-    phi_optim_step(m->optim, factor);
-    if (m->average)
-        phi_ema_update(m->average, m->weights, m->ema);
-    ret_losses[0] = (double)phi_tape_value(m->net.tape, m->loss)[0];
-    ret_losses[1] = 1 - (double)phi_tape_value(m->net.tape, m->explained)[0];
-    return PH_OK;
+    phi_rng_init(phi_tape_rng(tape), m->net.seed ^ 0xd10, step);
+    phi_tape_set(tape, m->x, batch->images);
+    phi_tape_set(tape, m->y, batch->attributes);
+    status = train_single_step(&m->net, m->loss, factor);
+    ret_losses[0] = (double)phi_tape_value(tape, m->loss)[0];
+    ret_losses[1] = 1 - (double)phi_tape_value(tape, m->explained)[0];
+    return status;
 }
 
 static void encoder_state(struct train_model *m, struct train_state *ret_state)
 {
-    ret_state->stores[ret_state->n_stores].name = "weights";
-    ret_state->stores[ret_state->n_stores++].weights = m->weights;
-    if (m->average) {
-        ret_state->stores[ret_state->n_stores].name = "average";
-        ret_state->stores[ret_state->n_stores++].weights = m->average;
-    }
-    ret_state->optims[ret_state->n_optims++] = m->optim;
+    train_single_state(&m->net, ret_state);
 }
 
 static enum ph_status encoder_export(struct train_model *m, struct train_export *ret_export,
                                      struct ph_error *reterr)
 {
     (void)reterr;
-    ret_export->weights = m->average ? m->average : m->weights;
+    ret_export->weights = train_single_best(&m->net);
     ret_export->prefix = "dand.f.";
     train_note(ret_export, "phosphene.kind", "encoder");
     train_note(ret_export, "phosphene.version", "1");

@@ -12,8 +12,7 @@
 #include "nn/layers.h"
 #include "nn/losses.h"
 #include "plugins/generator/common/weights_file.h"
-#include "train/model.h"
-#include "train/net.h"
+#include "train/single.h"
 
 #define MAX_FRAMES 64
 
@@ -40,12 +39,7 @@ struct train_model {
     const struct train_data *data;
     struct phi_prednet_config config;
     int n_frames;
-    uint64_t seed;
-    double clip_norm;
-    float ema;
-    struct phi_weights *weights, *average;
-    struct train_net net;
-    struct phi_optim *optim;
+    struct train_single net;
     int frames, loss, predictions[MAX_FRAMES];
 };
 
@@ -57,7 +51,7 @@ static size_t picture_values(const struct train_model *m)
 /* 1/2 mean |x - prediction| over all frames but the first (prednet.md section 3). */
 static int picture_loss(struct train_model *m)
 {
-    struct phi_graph *g = m->net.graph;
+    struct phi_graph *g = m->net.net.graph;
     int sum = -1;
 
     for (int t = 1; t < m->n_frames; t++) {
@@ -73,7 +67,7 @@ static int picture_loss(struct train_model *m)
 
 static void build(struct train_model *m)
 {
-    struct phi_graph *g = m->net.graph;
+    struct phi_graph *g = m->net.net.graph;
     int first_guess = m->params->extrapolate_from ? (int)m->params->extrapolate_from : m->n_frames;
     int errors[MAX_FRAMES];
     float lambda[PHI_PREDNET_LAYERS] = {1};
@@ -94,38 +88,24 @@ static void build(struct train_model *m)
 
 static void prednet_destroy(struct train_model **model)
 {
-    struct train_model *m = *model;
-
-    phi_optim_destroy(&m->optim);
-    train_net_fini(&m->net);
-    phi_weights_destroy(&m->average);
-    phi_weights_destroy(&m->weights);
-    phi_free(m);
+    train_single_fini(&(*model)->net);
+    phi_free(*model);
     *model = NULL;
 }
 
 static enum ph_status fill(struct train_model *m, const struct train_setup *setup,
                            struct ph_error *reterr)
 {
-    const struct phi_tape_options options = {.train_prefix = ""};
-    const struct phi_optim_config config = train_optim_config(recipe_optim(setup->recipe));
     enum ph_status status = phi_prednet_check(&m->config, reterr);
 
-    if (status == PH_OK && phi_weights_create(&m->weights) != PH_OK)
-        status = phi_error_nomem(reterr, "a network", 0);
-    if (status == PH_OK && phi_graph_create(&m->net.graph) != PH_OK)
-        status = phi_error_nomem(reterr, "a network", 0);
+    if (status == PH_OK)
+        status = train_single_init(&m->net, setup->recipe, reterr);
     if (status == PH_OK && m->params->start[0])
-        status = phi_weights_load(m->weights, m->params->start, "prednet.", reterr);
+        status = phi_weights_load(m->net.weights, m->params->start, "prednet.", reterr);
     if (status != PH_OK)
         return status;
     build(m);
-    status = train_net_finish(&m->net, m->weights, &options, m->seed, reterr);
-    if (status == PH_OK && m->ema > 0)
-        status = train_average_create(m->weights, &m->average, reterr);
-    if (status == PH_OK)
-        status = phi_optim_create(m->weights, "", &config, &m->optim, reterr);
-    return status;
+    return train_single_finish(&m->net, setup->recipe, reterr);
 }
 
 static enum ph_status check_setup(const struct train_setup *setup,
@@ -163,9 +143,6 @@ static enum ph_status prednet_create(const struct train_setup *setup,
     m->params = params;
     m->data = setup->data;
     m->n_frames = (int)setup->data->n_frames;
-    m->seed = (uint64_t)recipe_run(setup->recipe)->seed;
-    m->clip_norm = recipe_optim(setup->recipe)->clip_norm;
-    m->ema = (float)recipe_optim(setup->recipe)->ema;
     m->config = (struct phi_prednet_config){.n_layers = (int)params->channels.n,
                                             .h = setup->data->size,
                                             .w = setup->data->size,
@@ -194,12 +171,12 @@ static void judge(const struct train_model *m, const struct train_batch *batch, 
 {
     size_t n = picture_values(m);
 
-    ret_losses[0] = (double)phi_tape_value(m->net.tape, m->loss)[0];
+    ret_losses[0] = (double)phi_tape_value(m->net.net.tape, m->loss)[0];
     ret_losses[1] = ret_losses[2] = 0;
     for (int t = 1; t < m->n_frames; t++) {
         const float *frame = batch->images + (size_t)t * n;
 
-        ret_losses[1] += mean_square(phi_tape_value(m->net.tape, m->predictions[t]), frame, n) /
+        ret_losses[1] += mean_square(phi_tape_value(m->net.net.tape, m->predictions[t]), frame, n) /
                          (m->n_frames - 1);
         ret_losses[2] += mean_square(frame - n, frame, n) / (m->n_frames - 1);
     }
@@ -211,20 +188,11 @@ static enum ph_status prednet_step(struct train_model *m, const struct train_bat
     enum ph_status status;
 
     (void)step;
-    phi_tape_set(m->net.tape, m->frames, batch->images);
-    phi_weights_zero_grads(m->weights, "");
-    status = phi_tape_forward(m->net.tape, true);
+    phi_tape_set(m->net.net.tape, m->frames, batch->images);
+    status = train_single_step(&m->net, m->loss, factor);
     if (status == PH_OK)
-        status = phi_tape_backward_from(m->net.tape, m->loss);
-    if (status != PH_OK)
-        return status;
-    if (m->clip_norm > 0)
-        (void)phi_optim_clip(m->weights, "", m->clip_norm);
-    phi_optim_step(m->optim, factor);
-    if (m->average)
-        phi_ema_update(m->average, m->weights, m->ema);
-    judge(m, batch, ret_losses);
-    return PH_OK;
+        judge(m, batch, ret_losses);
+    return status;
 }
 
 /* Pairs of rows: frames of a clip as they were, and the predictions of them below. The first clips
@@ -241,7 +209,7 @@ static enum ph_status prednet_sample(struct train_model *m, size_t n, uint8_t *r
                                      .n_frames = m->data->n_frames,
                                      .pixels = m->data->pixels};
     struct train_batch batch = {.n = m->config.batch,
-                                .images = phi_tape_value(m->net.tape, m->frames)};
+                                .images = phi_tape_value(m->net.net.tape, m->frames)};
     enum ph_status status;
 
     batch.index = phi_calloc(batch.n, sizeof *batch.index);
@@ -249,7 +217,7 @@ static enum ph_status prednet_sample(struct train_model *m, size_t n, uint8_t *r
         return PH_E_NOMEM;
     train_batch_fill(&plain, 1, 0, &batch);
     phi_free(batch.index);
-    status = phi_tape_forward(m->net.tape, false);
+    status = phi_tape_forward(m->net.net.tape, false);
     for (size_t row = 0; row + 1 < n && row / 2 < batch.n && status == PH_OK; row += 2)
         for (size_t k = 0; k < n && k < (size_t)m->n_frames; k++) {
             size_t at = row / 2 * picture;
@@ -257,20 +225,14 @@ static enum ph_status prednet_sample(struct train_model *m, size_t n, uint8_t *r
             train_place(rgb, n, row * n + k, batch.images + k * picture_values(m) + at, size,
                         unit_range);
             train_place(rgb, n, (row + 1) * n + k,
-                        phi_tape_value(m->net.tape, m->predictions[k]) + at, size, unit_range);
+                        phi_tape_value(m->net.net.tape, m->predictions[k]) + at, size, unit_range);
         }
     return status;
 }
 
 static void prednet_state(struct train_model *m, struct train_state *ret_state)
 {
-    ret_state->stores[ret_state->n_stores].name = "weights";
-    ret_state->stores[ret_state->n_stores++].weights = m->weights;
-    if (m->average) {
-        ret_state->stores[ret_state->n_stores].name = "average";
-        ret_state->stores[ret_state->n_stores++].weights = m->average;
-    }
-    ret_state->optims[ret_state->n_optims++] = m->optim;
+    train_single_state(&m->net, ret_state);
 }
 
 static enum ph_status prednet_export(struct train_model *m, struct train_export *ret_export,
@@ -283,7 +245,7 @@ static enum ph_status prednet_export(struct train_model *m, struct train_export 
     for (int l = 0; l < m->config.n_layers; l++)
         used += snprintf(stack + used, sizeof stack - (size_t)used, "%s%zu", l ? "," : "",
                          m->config.channels[l]);
-    ret_export->weights = m->average ? m->average : m->weights;
+    ret_export->weights = train_single_best(&m->net);
     ret_export->prefix = "prednet.";
     train_note(ret_export, "phosphene.kind", "prednet");
     train_note(ret_export, "phosphene.version", "1");
