@@ -34,8 +34,7 @@ struct scale {
     bool present, big_endian;
 };
 
-struct export
-{
+struct exporting {
     const char *journal_dir;
     const char *out_dir;
     const char *task;
@@ -106,7 +105,7 @@ enum ph_status phi_bids_describe(const char *dir, const char *type, struct ph_er
     return status;
 }
 
-static enum ph_status open_spool(struct export *e, struct ph_error *reterr)
+static enum ph_status open_spool(struct exporting *e, struct ph_error *reterr)
 {
     char path[PHI_PATH_MAX];
 
@@ -119,7 +118,7 @@ static enum ph_status open_spool(struct export *e, struct ph_error *reterr)
     return PH_OK;
 }
 
-static enum ph_status take_first(struct export *e, const struct phi_nifti_info *info,
+static enum ph_status take_first(struct exporting *e, const struct phi_nifti_info *info,
                                  struct ph_error *reterr)
 {
     if (e->has_info) {
@@ -138,7 +137,7 @@ static enum ph_status take_first(struct export *e, const struct phi_nifti_info *
     return open_spool(e, reterr);
 }
 
-static bool spool_at(const struct export *e, uint64_t index, void *bytes, size_t n, bool writes)
+static bool spool_at(const struct exporting *e, uint64_t index, void *bytes, size_t n, bool writes)
 {
     off_t at = (off_t)(index * n);
     unsigned char *p = bytes;
@@ -156,7 +155,7 @@ static bool spool_at(const struct export *e, uint64_t index, void *bytes, size_t
     return true;
 }
 
-static enum ph_status take_volume(struct export *e, const struct phi_journal_record *record,
+static enum ph_status take_volume(struct exporting *e, const struct phi_journal_record *record,
                                   const struct phi_wire_message *m, struct ph_error *reterr)
 {
     struct phi_wire_image image;
@@ -178,7 +177,7 @@ static enum ph_status take_volume(struct export *e, const struct phi_journal_rec
     return PH_OK;
 }
 
-static void take_event(struct export *e, const struct phi_wire_message *m)
+static void take_event(struct exporting *e, const struct phi_wire_message *m)
 {
     struct ph_event *event = &e->events[e->n_events];
 
@@ -194,7 +193,7 @@ static void take_event(struct export *e, const struct phi_wire_message *m)
     e->n_events++;
 }
 
-static enum ph_status take_record(struct export *e, const struct phi_journal_record *record,
+static enum ph_status take_record(struct exporting *e, const struct phi_journal_record *record,
                                   struct ph_error *reterr)
 {
     struct phi_wire_message m;
@@ -213,7 +212,7 @@ static enum ph_status take_record(struct export *e, const struct phi_journal_rec
     return PH_OK;
 }
 
-static enum ph_status read_journal(struct export *e, struct ph_error *reterr)
+static enum ph_status read_journal(struct exporting *e, struct ph_error *reterr)
 {
     struct phi_journal_reader *reader = NULL;
     struct phi_journal_record record;
@@ -234,7 +233,7 @@ static enum ph_status read_journal(struct export *e, struct ph_error *reterr)
 
 /* The header of the whole run: the first volume's, or float32 where no one scaling holds for all.
  */
-static enum ph_status make_header(struct export *e, struct phi_nifti_info *info,
+static enum ph_status make_header(struct exporting *e, struct phi_nifti_info *info,
                                   struct ph_error *reterr)
 {
     unsigned char prefix[PHI_NIFTI_MAX_PREFIX];
@@ -256,7 +255,7 @@ static enum ph_status make_header(struct export *e, struct phi_nifti_info *info,
     return phi_nifti_make(info, reterr);
 }
 
-static enum ph_status write_volume(struct export *e, uint64_t index,
+static enum ph_status write_volume(struct exporting *e, uint64_t index,
                                    struct phi_nifti_writer *writer, struct ph_error *reterr)
 {
     const struct scale *scale = &e->scales[index];
@@ -276,7 +275,7 @@ static enum ph_status write_volume(struct export *e, uint64_t index,
     return phi_nifti_writer_add_float32(writer, e->values, reterr);
 }
 
-static enum ph_status write_volumes(struct export *e, struct phi_nifti_writer *writer,
+static enum ph_status write_volumes(struct exporting *e, struct phi_nifti_writer *writer,
                                     struct ph_error *reterr)
 {
     enum ph_status status = PH_OK;
@@ -286,7 +285,7 @@ static enum ph_status write_volumes(struct export *e, struct phi_nifti_writer *w
     return status;
 }
 
-static enum ph_status write_bold(struct export *e, struct ph_error *reterr)
+static enum ph_status write_bold(struct exporting *e, struct ph_error *reterr)
 {
     char path[PHI_PATH_MAX + 32];
     struct phi_nifti_info info;
@@ -314,7 +313,7 @@ static int by_onset(const void *a, const void *b)
     return x->number < y->number ? -1 : 1;
 }
 
-static enum ph_status write_tables(struct export *e, struct ph_error *reterr)
+static enum ph_status write_tables(struct exporting *e, struct ph_error *reterr)
 {
     char path[PHI_PATH_MAX + 32];
     struct phi_sidecar sidecar = {.tr_s = e->hello.tr_s, .n_slices = e->hello.n_slices};
@@ -331,7 +330,7 @@ static enum ph_status write_tables(struct export *e, struct ph_error *reterr)
     return phi_events_write(path, e->events, e->n_events, reterr);
 }
 
-static enum ph_status run_export(struct export *e, struct ph_error *reterr)
+static enum ph_status run_export(struct exporting *e, struct ph_error *reterr)
 {
     char folder[PHI_PATH_MAX];
     enum ph_status status;
@@ -356,7 +355,7 @@ static enum ph_status run_export(struct export *e, struct ph_error *reterr)
 enum ph_status phi_bids_export(const char *journal_dir, const char *out_dir, const char *task,
                                struct phi_bids_report *ret_report, struct ph_error *reterr)
 {
-    struct export *e = phi_calloc(1, sizeof *e);
+    struct exporting *e = phi_calloc(1, sizeof *e);
     enum ph_status status;
 
     if (!e)
