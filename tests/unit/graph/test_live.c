@@ -7,6 +7,7 @@
 
 #include "fakes.h"
 #include "graph/live.h"
+#include "guard.h"
 #include "rt/clock.h"
 #include "test.h"
 
@@ -370,6 +371,25 @@ static void only_final_pictures_on_request(void **state)
     assert_int_equal(fake_tally[0].n_images, 10);
 }
 
+static void stage_threads_do_not_allocate(void **state)
+{
+    struct phi_run *run = run_of("source: {type: ramp, n_volumes: 100, event_every: 9}\n" CHAIN);
+    struct phi_live_options options = {.guard = guard_switch};
+    struct phi_live *live = NULL;
+    struct phi_live_summary summary;
+    struct ph_error err = {0};
+    uint64_t before = guard_count();
+
+    (void)state;
+    assert_ok(phi_live_create(run, &options, &live, &err), err);
+    assert_ok(phi_live_start(live, &err), err);
+    assert_ok(phi_live_join(live, &summary, &err), err);
+    assert_int_equal(summary.n_volumes, 100);
+    assert_int_equal(guard_count() - before, 0);
+    phi_live_destroy(&live);
+    phi_run_destroy(&run);
+}
+
 static int open_registry(void **state)
 {
     (void)state;
@@ -400,6 +420,7 @@ int main(void)
         cmocka_unit_test(the_view_shows_the_run),
         cmocka_unit_test(the_moving_picture_moves_on_request),
         cmocka_unit_test(only_final_pictures_on_request),
+        cmocka_unit_test(stage_threads_do_not_allocate),
     };
     return cmocka_run_group_tests_name("graph/live", tests, open_registry, close_registry);
 }
