@@ -30,9 +30,8 @@ static size_t picture_of(const struct fit_latents_from *from, size_t n,
                                                                    : SIZE_MAX;
 }
 
-static enum ph_status find_pictures(const struct fit_latents_from *from,
-                                    const struct fit_rows *rows, struct fit_latents *l,
-                                    struct ph_error *reterr)
+enum ph_status fit_latents_match(const struct fit_latents_from *from, const struct fit_rows *rows,
+                                 struct fit_latents *l, struct ph_error *reterr)
 {
     size_t n_found = 0;
 
@@ -92,7 +91,7 @@ enum ph_status fit_latents_make(const struct fit_latents_from *from, const struc
                                        : fit_components(from->set, from->p, &latents, reterr);
 
     if (status == PH_OK)
-        status = find_pictures(from, rows, &latents, reterr);
+        status = fit_latents_match(from, rows, &latents, reterr);
     if (status) {
         fit_latents_free(&latents);
         return status;

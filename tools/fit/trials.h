@@ -40,6 +40,11 @@ PH_NODISCARD enum ph_status fit_latents_read(const char *path, const struct phi_
                                              struct fit_latents *latents, struct ph_error *reterr);
 void fit_latents_free(struct fit_latents *latents);
 
+/* Sets of_event alone; latents->n pictures. Owned by `latents`. */
+PH_NODISCARD enum ph_status fit_latents_match(const struct fit_latents_from *from,
+                                              const struct fit_rows *rows,
+                                              struct fit_latents *latents, struct ph_error *reterr);
+
 /* Whitened rows of a fit. Row i of the result is row `row[i]` less rho times the row before it. */
 struct fit_design {
     struct phi_posterior_data data; /* points into what follows */
@@ -57,6 +62,16 @@ PH_NODISCARD enum ph_status fit_design_make(const struct fit_rows *rows,
                                             size_t n_folds, double rho,
                                             struct fit_design *ret_design, struct ph_error *reterr);
 void fit_design_free(struct fit_design *design);
+
+/* What one volume said about one trial. */
+typedef void fit_heard_fn(void *ctx, const struct phi_trial_report *report, double at_s);
+
+/* Decodes all rows in trial mode; `heard` gets every report in turn, report->number being the
+ * event's place in rows->events. Of `latents` only of_event and p are read. */
+PH_NODISCARD enum ph_status fit_decode_all(const struct fit_rows *rows,
+                                           const struct fit_latents *latents,
+                                           const struct phi_decoder_model *model,
+                                           fit_heard_fn *heard, void *ctx, struct ph_error *reterr);
 
 /* How decoding of known stimuli went, over their last statements. */
 struct fit_calibration {

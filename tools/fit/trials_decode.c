@@ -21,6 +21,8 @@ struct decoding {
     const struct fit_latents *latents;
     const struct phi_decoder_model *model;
     double tau;
+    fit_heard_fn *heard; /* NULL: keep the final reports for the scores */
+    void *heard_ctx;
     struct phi_trials *trials;
     struct phi_gemv *project;
     double *x, *z, *sd, *on, *d; /* [p] */
@@ -141,7 +143,9 @@ static enum ph_status decode_row(struct decoding *dec, size_t r)
     for (size_t i = 0; i < phi_trials_count(dec->trials); i++) {
         struct phi_trial_report report = phi_trials_report(dec->trials, i);
 
-        if (report.final && report.share > 0.8 && seen_whole(dec, report.number))
+        if (dec->heard)
+            dec->heard(dec->heard_ctx, &report, dec->rows->at_s[r]);
+        else if (report.final && report.share > 0.8 && seen_whole(dec, report.number))
             keep_final(dec, &report);
     }
     return status;
@@ -210,6 +214,39 @@ static void score(struct decoding *dec, struct fit_calibration *cal)
         cal->nis_q999 = dec->nis[(size_t)(0.999 * (double)(dec->n_nis - 1))];
 }
 
+static enum ph_status decode_rows(struct decoding *dec, const size_t range[2])
+{
+    enum ph_status status = PH_OK;
+
+    for (size_t r = range[0]; status == PH_OK && r < range[1]; r++) {
+        if (r > range[0] && dec->rows->run[r] != dec->rows->run[r - 1])
+            phi_trials_reset(dec->trials);
+        status = decode_row(dec, r);
+    }
+    return status;
+}
+
+enum ph_status fit_decode_all(const struct fit_rows *rows, const struct fit_latents *latents,
+                              const struct phi_decoder_model *model, fit_heard_fn *heard, void *ctx,
+                              struct ph_error *reterr)
+{
+    struct decoding dec = {.rows = rows,
+                           .latents = latents,
+                           .model = model,
+                           .tau = 1,
+                           .heard = heard,
+                           .heard_ctx = ctx};
+    const size_t all[2] = {0, rows->n};
+    enum ph_status status = allocate(&dec, rows->n)
+                                ? start(&dec, reterr)
+                                : phi_error_nomem(reterr, "decoded trials", rows->n_events * 8);
+
+    if (status == PH_OK)
+        status = decode_rows(&dec, all);
+    release(&dec);
+    return status;
+}
+
 enum ph_status fit_decode(const struct fit_rows *rows, const struct fit_latents *latents,
                           const struct phi_decoder_model *model, const size_t range[2], double tau,
                           struct fit_calibration *ret_calibration, struct ph_error *reterr)
@@ -221,11 +258,8 @@ enum ph_status fit_decode(const struct fit_rows *rows, const struct fit_latents 
                                 ? start(&dec, reterr)
                                 : phi_error_nomem(reterr, "decoded trials", rows->n_events * 8);
 
-    for (size_t r = range[0]; status == PH_OK && r < range[1]; r++) {
-        if (r > range[0] && rows->run[r] != rows->run[r - 1])
-            phi_trials_reset(dec.trials);
-        status = decode_row(&dec, r);
-    }
+    if (status == PH_OK)
+        status = decode_rows(&dec, range);
     if (status == PH_OK) {
         score(&dec, &cal);
         *ret_calibration = cal;
