@@ -29,42 +29,6 @@ static enum ph_status load_pictures(const char *path, struct train_data **ret_da
     return train_data_load(&params, NULL, NULL, ret_data, reterr);
 }
 
-/* ret[n][p] = whiten (feature - mean). */
-static void whiten(const struct phi_weights *weights, const float *features, size_t n, float *ret)
-{
-    const struct phi_param *rows = phi_weights_find(weights, "dand.p.whiten");
-    const struct phi_param *mean = phi_weights_find(weights, "dand.g.fc.bias");
-    size_t p = rows->value.shape.dim[0];
-    size_t m = rows->value.shape.dim[1];
-
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < p; k++) {
-            double sum = 0;
-
-            for (size_t j = 0; j < m; j++)
-                sum += (double)rows->value.data[k * m + j] *
-                       ((double)features[i * m + j] - (double)mean->value.data[j]);
-            ret[i * p + k] = (float)sum;
-        }
-}
-
-static enum ph_status check_model(const struct phi_weights *weights, const char *path,
-                                  struct ph_error *reterr)
-{
-    const struct phi_param *rows = phi_weights_find(weights, "dand.p.whiten");
-    const struct phi_param *mean = phi_weights_find(weights, "dand.g.fc.bias");
-    size_t m = train_encoder_features(weights);
-
-    if (m == 0 || !rows || !mean || rows->value.shape.n_dims != 2 ||
-        rows->value.shape.dim[1] != m || mean->value.shape.n_dims != 1 ||
-        mean->value.shape.dim[0] != m)
-        return phi_error(reterr, PH_E_FORMAT,
-                         "%s: the encoder and its components are missing or do not fit; it must be "
-                         "a model of kind dand",
-                         path);
-    return PH_OK;
-}
-
 static enum ph_status write_latents(const char *path, const float *latents, size_t n, size_t p,
                                     const char *model, struct ph_error *reterr)
 {
@@ -98,7 +62,7 @@ static enum ph_status encode(struct encoding *e, const char *model, const char *
         return phi_error_nomem(reterr, "weights", 0);
     status = phi_weights_load(e->weights, model, "dand.", reterr);
     if (status == PH_OK)
-        status = check_model(e->weights, model, reterr);
+        status = train_encoder_check(e->weights, model, reterr);
     if (status == PH_OK)
         status = load_pictures(pictures, &e->data, reterr);
     if (status == PH_OK)
@@ -110,7 +74,7 @@ static enum ph_status encode(struct encoding *e, const char *model, const char *
     e->latents = phi_calloc2(e->data->n, e->p, sizeof(float));
     if (!e->latents)
         return phi_error_nomem(reterr, "latents", e->data->n * e->p * sizeof(float));
-    whiten(e->weights, e->features, e->data->n, e->latents);
+    train_encoder_whiten(e->weights, e->features, e->data->n, e->latents);
     return write_latents(out, e->latents, e->data->n, e->p, model, reterr);
 }
 

@@ -5,7 +5,9 @@
 
 /* One kind a line. */
 static const struct cli_command *const kinds[] = {
+    &eval_dand,
     &eval_features,
+    &eval_identification,
     &eval_images,
 };
 

@@ -8,7 +8,9 @@
 
 #include "cli.h"
 
+extern const struct cli_command eval_dand;
 extern const struct cli_command eval_features;
+extern const struct cli_command eval_identification;
 extern const struct cli_command eval_images;
 
 #endif

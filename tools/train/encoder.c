@@ -97,3 +97,39 @@ enum ph_status train_encoder_run(struct phi_weights *weights, const struct train
         *ret_features = features;
     return status;
 }
+
+enum ph_status train_encoder_check(const struct phi_weights *weights, const char *path,
+                                   struct ph_error *reterr)
+{
+    const struct phi_param *rows = phi_weights_find(weights, "dand.p.whiten");
+    const struct phi_param *mean = phi_weights_find(weights, "dand.g.fc.bias");
+    size_t m = train_encoder_features(weights);
+
+    if (m == 0 || !rows || !mean || rows->value.shape.n_dims != 2 ||
+        rows->value.shape.dim[1] != m || mean->value.shape.n_dims != 1 ||
+        mean->value.shape.dim[0] != m)
+        return phi_error(reterr, PH_E_FORMAT,
+                         "%s: the encoder and its components are missing or do not fit; it must be "
+                         "a model of kind dand",
+                         path);
+    return PH_OK;
+}
+
+void train_encoder_whiten(const struct phi_weights *weights, const float *features, size_t n,
+                          float *ret)
+{
+    const struct phi_param *rows = phi_weights_find(weights, "dand.p.whiten");
+    const struct phi_param *mean = phi_weights_find(weights, "dand.g.fc.bias");
+    size_t p = rows->value.shape.dim[0];
+    size_t m = rows->value.shape.dim[1];
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < p; k++) {
+            double sum = 0;
+
+            for (size_t j = 0; j < m; j++)
+                sum += (double)rows->value.data[k * m + j] *
+                       ((double)features[i * m + j] - (double)mean->value.data[j]);
+            ret[i * p + k] = (float)sum;
+        }
+}

@@ -22,6 +22,14 @@ PH_NODISCARD enum ph_status train_encoder_run(struct phi_weights *weights,
                                               train_progress_fn *progress, void *context,
                                               float **ret_features, struct ph_error *reterr);
 
+/* PH_E_FORMAT unless `weights`, read from `path`, hold an encoder and its components. */
+PH_NODISCARD enum ph_status train_encoder_check(const struct phi_weights *weights, const char *path,
+                                                struct ph_error *reterr);
+
+/* Whitened latents ret[n][p] of features[n][n_features]; weights as checked. */
+void train_encoder_whiten(const struct phi_weights *weights, const float *features, size_t n,
+                          float *ret);
+
 /* The number of features of an encoder in `weights`; 0 if there is none. */
 size_t train_encoder_features(const struct phi_weights *weights);
 
