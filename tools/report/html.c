@@ -187,12 +187,12 @@ static void put_quality(FILE *out, const char *dir)
         {"std_dvars", "DVARS, standardised"},
         {"global_signal", "global signal"},
     };
-    char path[PHI_PATH_MAX];
     unsigned char *table = NULL;
+    char path[PHI_PATH_MAX];
     size_t n_bytes;
     double *values = phi_calloc(MAX_POINTS, sizeof *values);
 
-    if (values && phi_path_join(path, sizeof path, dir, "quality.tsv") && phi_path_exists(path) &&
+    if (values && report_find(dir, "_desc-confounds_timeseries.tsv", path) &&
         phi_file_read(path, MAX_TABLE_BYTES, &table, &n_bytes, NULL) == PH_OK) {
         (void)fputs("<h2>Signal</h2>\n", out);
         for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)

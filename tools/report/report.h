@@ -7,6 +7,7 @@
 #define TOOLS_REPORT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "phosphene/status.h"
 #include "stimuli/set.h"
@@ -16,13 +17,16 @@
 /* Scores of one generator's pictures: for each stimulus its last showing, as knowledge adds up. */
 struct report_scores {
     char generator[32];
-    size_t n;       /* stimuli scored */
-    size_t n_gated; /* of them, pictures marked "not enough evidence" */
-    json_t *json;   /* owned: identification_2way, identification_10way, pattern_r, ssim ... */
+    size_t n;     /* stimuli scored */
+    json_t *json; /* owned: identification_2way, identification_10way, pattern_r, ssim ... */
 };
 
-/* Scores pictures-*.safetensors of the recording in `dir` against `set`, in the order of names with
- * `first` (may be NULL) in front. PH_E_IO if there are none. */
+/* The file of the recording's derivatives whose name has this ending, or the folder of that very
+ * name; false if there is none. path[PHI_PATH_MAX] takes it. */
+bool report_find(const char *dir, const char *ending, char *path);
+
+/* Scores the pictures that sink/record left in `dir` against `set`: one entry a generator, `first`
+ * (may be NULL) in front. PH_E_IO if there are none. */
 PH_NODISCARD enum ph_status report_score(const char *dir, const struct phi_stimuli *set,
                                          const char *first,
                                          struct report_scores ret_scores[REPORT_MAX_GENERATORS],

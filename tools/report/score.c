@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <dirent.h>
+#include <fts.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +11,12 @@
 #include "decode/image_score.h"
 #include "eval/scores.h"
 #include "io/file.h"
+#include "io/image.h"
 #include "io/safetensors.h"
-#include "phosphene/frame.h"
 #include "report/report.h"
 
-#define N_WAY 10
+#define N_WAY      10
+#define MAX_TRIALS 1000000
 
 /* Rows of decoded and shown pictures, values 0 .. 1. */
 struct rows {
@@ -29,28 +31,41 @@ static void free_rows(struct rows *rows)
     phi_free(rows->mean);
 }
 
-/* For each stimulus the row of the file that shows it last; SIZE_MAX for none. */
-static enum ph_status last_rows(const struct phi_safetensors *file, size_t n_rows, size_t n_stimuli,
-                                size_t *ret_last, struct ph_error *reterr)
+/* Trials of the recording's latents and the stimulus each showed; the last statement counts. */
+struct trials {
+    size_t n;          /* one more than the largest number */
+    int32_t *stimulus; /* [n], -1 for unknown */
+};
+
+static enum ph_status read_trials(const char *path, struct trials *trials, struct ph_error *reterr)
 {
-    const size_t shape[1] = {n_rows};
-    float *stimulus = NULL;
+    static const size_t any[1] = {0};
+    struct phi_safetensors *file = NULL;
+    const struct phi_safetensors_tensor *numbers = NULL;
     float *trial = NULL;
-    enum ph_status status =
-        phi_safetensors_load_f32(file, "stim_index", 1, shape, &stimulus, reterr);
+    float *stimulus = NULL;
+    enum ph_status status = phi_safetensors_open(path, &file, reterr);
 
     if (status == PH_OK)
-        status = phi_safetensors_load_f32(file, "trial", 1, shape, &trial, reterr);
-    for (size_t s = 0; s < n_stimuli; s++)
-        ret_last[s] = SIZE_MAX;
-    for (size_t i = 0; i < n_rows && status == PH_OK; i++) {
-        size_t s = stimulus[i] >= 0 ? (size_t)stimulus[i] : SIZE_MAX;
-
-        if (s < n_stimuli && (ret_last[s] == SIZE_MAX || trial[i] > trial[ret_last[s]]))
-            ret_last[s] = i;
-    }
-    phi_free(stimulus);
+        status = phi_safetensors_expect(file, "trial", 1, any, &numbers, reterr);
+    if (status == PH_OK)
+        status = phi_safetensors_load_f32(file, "trial", 1, numbers->shape, &trial, reterr);
+    if (status == PH_OK)
+        status = phi_safetensors_load_f32(file, "stim_index", 1, numbers->shape, &stimulus, reterr);
+    for (size_t i = 0; status == PH_OK && i < numbers->n_values; i++)
+        if (trial[i] >= 0 && trial[i] < MAX_TRIALS && (size_t)trial[i] >= trials->n)
+            trials->n = (size_t)trial[i] + 1;
+    trials->stimulus = phi_calloc(trials->n, sizeof *trials->stimulus);
+    if (status == PH_OK && !trials->stimulus)
+        status = phi_error_nomem(reterr, "a list of trials", trials->n);
+    for (size_t k = 0; status == PH_OK && k < trials->n; k++)
+        trials->stimulus[k] = -1;
+    for (size_t i = 0; status == PH_OK && i < numbers->n_values; i++)
+        if (trial[i] >= 0 && trial[i] < MAX_TRIALS)
+            trials->stimulus[(size_t)trial[i]] = (int32_t)stimulus[i];
     phi_free(trial);
+    phi_free(stimulus);
+    phi_safetensors_close(&file);
     return status;
 }
 
@@ -65,22 +80,110 @@ static enum ph_status take_rows(struct rows *rows, size_t n, size_t height, size
     return rows->estimate && rows->truth && rows->mean ? PH_OK : PH_E_NOMEM;
 }
 
-static void fill_rows(struct rows *rows, const struct phi_safetensors_tensor *pictures,
-                      const struct phi_stimuli *set, const size_t *last)
-{
-    const uint8_t *bytes = pictures->data;
+/* One decoded picture of the recording, as its file's name says it. */
+struct figure {
+    char file[128];
+    char generator[32];
+    unsigned trial, revision;
+};
 
-    for (size_t s = 0; s < phi_stimuli_count(set); s++) {
-        if (last[s] == SIZE_MAX)
+/* "desc-dand_vol-000048_trial-00010_rev-18.png" */
+static bool parse_figure(const char *file, struct figure *figure)
+{
+    unsigned long volume;
+    int end = 0;
+
+    if (!phi_str_copy(figure->file, sizeof figure->file, file) ||
+        sscanf(file, "desc-%31[^_]_vol-%lu_trial-%u_rev-%u.png%n", figure->generator, &volume,
+               &figure->trial, &figure->revision, &end) != 4)
+        return false;
+    return end > 0 && file[end] == '\0';
+}
+
+struct figures {
+    size_t n;
+    struct figure *items; /* [n] */
+};
+
+static int is_figure(const struct dirent *entry)
+{
+    struct figure figure;
+
+    return parse_figure(entry->d_name, &figure);
+}
+
+static enum ph_status list_figures(const char *dir, struct figures *figures,
+                                   struct ph_error *reterr)
+{
+    struct dirent **entries = NULL;
+    int n = scandir(dir, &entries, is_figure, alphasort);
+    enum ph_status status = PH_OK;
+
+    if (n <= 0)
+        status = phi_error(reterr, PH_E_IO, "'%s' holds no recorded pictures", dir);
+    else
+        figures->items = phi_calloc((size_t)n, sizeof *figures->items);
+    for (int i = 0; i < n; i++) {
+        if (figures->items && parse_figure(entries[i]->d_name, &figures->items[figures->n]))
+            figures->n++;
+        free(entries[i]);
+    }
+    free(entries);
+    if (status == PH_OK && !figures->items)
+        status = phi_error_nomem(reterr, "a list of pictures", (size_t)n);
+    return status;
+}
+
+/* For each stimulus the generator's picture of its last showing, the last revision; NULL for none.
+ */
+static void last_figures(const struct figures *figures, const char *generator,
+                         const struct trials *trials, size_t n_stimuli,
+                         const struct figure **ret_last)
+{
+    for (size_t s = 0; s < n_stimuli; s++)
+        ret_last[s] = NULL;
+    for (size_t i = 0; i < figures->n; i++) {
+        const struct figure *figure = &figures->items[i];
+        int32_t s = figure->trial < trials->n ? trials->stimulus[figure->trial] : -1;
+        const struct figure *best;
+
+        if (s < 0 || (size_t)s >= n_stimuli || strcmp(figure->generator, generator) != 0)
             continue;
-        for (size_t k = 0; k < rows->p; k++)
-            rows->estimate[rows->n * rows->p + k] = (float)bytes[last[s] * rows->p + k] / 255.0f;
+        best = ret_last[s];
+        if (!best || figure->trial > best->trial ||
+            (figure->trial == best->trial && figure->revision > best->revision))
+            ret_last[s] = figure;
+    }
+}
+
+static enum ph_status fill_rows(struct rows *rows, const char *dir, const struct phi_stimuli *set,
+                                const struct figure *const *last, struct ph_error *reterr)
+{
+    for (size_t s = 0; s < phi_stimuli_count(set); s++) {
+        struct phi_image image = {0};
+        char path[PHI_PATH_MAX];
+        enum ph_status status;
+
+        if (!last[s])
+            continue;
+        if (!phi_path_join(path, sizeof path, dir, last[s]->file))
+            return phi_error(reterr, PH_E_LIMIT, "the path of '%s' is too long", last[s]->file);
+        status = phi_image_open(path, &image, reterr);
+        if (status == PH_OK && (image.height != rows->height || image.width != rows->width))
+            status = phi_error(reterr, PH_E_SHAPE, "%s is %zu x %zu, the stimuli are %zu x %zu",
+                               path, image.width, image.height, rows->width, rows->height);
+        for (size_t k = 0; status == PH_OK && k < rows->p; k++)
+            rows->estimate[rows->n * rows->p + k] = (float)image.pixels[k] / 255.0f;
+        phi_image_fini(&image);
+        if (status != PH_OK)
+            return status;
         phi_stimuli_to_float(set, s, rows->truth + rows->n * rows->p);
         rows->n++;
     }
     for (size_t i = 0; i < rows->n; i++)
         for (size_t k = 0; k < rows->p; k++)
             rows->mean[k] += rows->truth[i * rows->p + k] / (float)rows->n;
+    return PH_OK;
 }
 
 /* Mean SSIM of the decoded pictures, and of the mean of the shown ones in their place. */
@@ -145,82 +248,110 @@ static enum ph_status score_rows(const struct rows *rows, json_t **ret_json,
     return PH_OK;
 }
 
-static enum ph_status score_file(const char *path, const struct phi_stimuli *set,
-                                 struct report_scores *ret, struct ph_error *reterr)
-{
-    const size_t shape[4] = {0, phi_stimuli_height(set), phi_stimuli_width(set), 3};
-    struct phi_safetensors *file = NULL;
-    const struct phi_safetensors_tensor *pictures;
-    struct rows rows = {.n = 0};
-    size_t *last = phi_calloc(phi_stimuli_count(set), sizeof *last);
-    enum ph_status status = last ? phi_safetensors_open(path, &file, reterr)
-                                 : phi_error_nomem(reterr, "a list of stimuli", 0);
+/* What a recording holds, as far as scores need it. */
+struct recorded {
+    char latents[PHI_PATH_MAX], figures_dir[PHI_PATH_MAX];
+    struct trials trials;
+    struct figures figures;
+};
 
-    if (status == PH_OK)
-        status = phi_safetensors_expect(file, "pictures", 4, shape, &pictures, reterr);
-    if (status == PH_OK)
-        status = last_rows(file, pictures->shape[0], phi_stimuli_count(set), last, reterr);
-    if (status == PH_OK && take_rows(&rows, phi_stimuli_count(set), shape[1], shape[2]) != PH_OK)
-        status = phi_error_nomem(reterr, "pictures", phi_stimuli_count(set) * rows.p);
+static enum ph_status score_generator(const struct recorded *recorded,
+                                      const struct phi_stimuli *set, struct report_scores *ret,
+                                      struct ph_error *reterr)
+{
+    size_t n = phi_stimuli_count(set);
+    const struct figure **last = phi_calloc(n, sizeof *last);
+    struct rows rows = {.n = 0};
+    enum ph_status status = PH_OK;
+
+    if (!last || take_rows(&rows, n, phi_stimuli_height(set), phi_stimuli_width(set)) != PH_OK)
+        status = phi_error_nomem(reterr, "pictures", n * rows.p);
     if (status == PH_OK) {
-        fill_rows(&rows, pictures, set, last);
+        last_figures(&recorded->figures, ret->generator, &recorded->trials, n, last);
+        status = fill_rows(&rows, recorded->figures_dir, set, last, reterr);
+    }
+    if (status == PH_OK) {
         ret->n = rows.n;
         status = score_rows(&rows, &ret->json, reterr);
         if (status != PH_OK)
-            (void)phi_error_prefix(reterr, "%s", path);
+            (void)phi_error_prefix(reterr, "%s", ret->generator);
     }
-    phi_safetensors_close(&file);
     free_rows(&rows);
     phi_free(last);
     return status;
 }
 
-static int is_pictures(const struct dirent *entry)
+/* Labels of subject, session and run are the recording's own, so the tree is searched. */
+bool report_find(const char *dir, const char *ending, char *path)
 {
-    return phi_str_starts(entry->d_name, "pictures-") &&
-           phi_str_ends(entry->d_name, ".safetensors");
+    char root[PHI_PATH_MAX];
+    char *roots[2] = {root, NULL};
+    FTS *walk;
+    FTSENT *entry;
+    bool found = false;
+
+    if (!phi_path_join(root, sizeof root, dir, "bids/derivatives/phosphene"))
+        return false;
+    walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    while (walk && !found && (entry = fts_read(walk)))
+        found = ((entry->fts_info == FTS_F && phi_str_ends(entry->fts_name, ending)) ||
+                 (entry->fts_info == FTS_D && strcmp(entry->fts_name, ending) == 0)) &&
+                phi_str_copy(path, PHI_PATH_MAX, entry->fts_path);
+    if (walk)
+        (void)fts_close(walk);
+    return found;
 }
 
-/* "pictures-dand.safetensors" -> "dand" */
-static void generator_of(const char *file, char name[32])
+static enum ph_status find_files(const char *dir, struct recorded *recorded,
+                                 struct ph_error *reterr)
 {
-    (void)snprintf(name, 32, "%.*s", (int)(strlen(file) - strlen("pictures-.safetensors")),
-                   file + strlen("pictures-"));
+    if (report_find(dir, "_desc-latents.safetensors", recorded->latents) &&
+        report_find(dir, "figures", recorded->figures_dir))
+        return PH_OK;
+    return phi_error(reterr, PH_E_IO,
+                     "'%s' holds no recorded latents and pictures: the run needs a record sink",
+                     dir);
+}
+
+/* The generators that drew something, `first` in front. */
+static size_t list_generators(const struct figures *figures, const char *first,
+                              struct report_scores scores[REPORT_MAX_GENERATORS])
+{
+    size_t n = 0;
+
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < figures->n; i++) {
+            const char *name = figures->items[i].generator;
+            size_t k = 0;
+
+            if (pass == 0 && (!first || strcmp(name, first) != 0))
+                continue;
+            while (k < n && strcmp(scores[k].generator, name) != 0)
+                k++;
+            if (k == n && n < REPORT_MAX_GENERATORS)
+                (void)phi_str_copy(scores[n++].generator, sizeof scores[0].generator, name);
+        }
+    return n;
 }
 
 enum ph_status report_score(const char *dir, const struct phi_stimuli *set, const char *first,
                             struct report_scores ret_scores[REPORT_MAX_GENERATORS], size_t *ret_n,
                             struct ph_error *reterr)
 {
-    struct dirent **entries = NULL;
-    int n = scandir(dir, &entries, is_pictures, alphasort);
-    enum ph_status status = PH_OK;
-    size_t done = 0;
+    struct recorded recorded = {.figures = {.n = 0}};
+    size_t n = 0;
+    enum ph_status status = find_files(dir, &recorded, reterr);
 
-    if (n <= 0)
-        status =
-            phi_error(reterr, PH_E_IO,
-                      "'%s' holds no pictures-*.safetensors: the run needs a record sink", dir);
-    for (int i = 0; i < n; i++) {
-        char path[PHI_PATH_MAX];
-        struct report_scores *slot = &ret_scores[done];
-
-        if (status == PH_OK && done < REPORT_MAX_GENERATORS &&
-            phi_path_join(path, sizeof path, dir, entries[i]->d_name)) {
-            memset(slot, 0, sizeof *slot);
-            generator_of(entries[i]->d_name, slot->generator);
-            status = score_file(path, set, slot, reterr);
-            if (first && strcmp(slot->generator, first) == 0 && done > 0) {
-                struct report_scores moved = *slot;
-
-                memmove(ret_scores + 1, ret_scores, done * sizeof *ret_scores);
-                ret_scores[0] = moved;
-            }
-            done++;
-        }
-        free(entries[i]);
-    }
-    free(entries);
-    *ret_n = done;
+    if (status == PH_OK)
+        status = read_trials(recorded.latents, &recorded.trials, reterr);
+    if (status == PH_OK)
+        status = list_figures(recorded.figures_dir, &recorded.figures, reterr);
+    if (status == PH_OK)
+        n = list_generators(&recorded.figures, first, ret_scores);
+    for (size_t i = 0; i < n && status == PH_OK; i++)
+        status = score_generator(&recorded, set, &ret_scores[i], reterr);
+    phi_free(recorded.trials.stimulus);
+    phi_free(recorded.figures.items);
+    *ret_n = n;
     return status;
 }

@@ -211,6 +211,10 @@ enum ph_status phi_adapter_emit(struct phi_adapter *a, struct ph_io *io,
     if (!out)
         return PH_EOS;
     out->flags = (out->flags & (uint32_t)PH_FLAG_LATE) | statement->flags;
+    if (!io->in) {
+        out->index = statement->volume;
+        out->acquired_s = statement->acquired_s;
+    }
     out->dims[0] = 2;
     out->dims[1] = (uint32_t)p;
     out->u.latent = statement->latent;

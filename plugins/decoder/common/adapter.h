@@ -49,6 +49,8 @@ struct phi_statement {
     const double *var;       /* [p] */
     struct ph_latent latent; /* all but the decoder's name */
     uint32_t flags;          /* REVISED, FINAL, GATED */
+    uint64_t volume;         /* the newest one used, and its time: only where no frame comes in, */
+    double acquired_s;       /* at the end of the run */
 };
 
 /* Rotates and emits. PH_EOS when the run is being stopped. */

@@ -50,7 +50,9 @@ struct state {
     struct params now;
     struct phi_adapter adapter;
     struct phi_trials *trials;
-    double ref_s; /* from the start of a volume to when it counts as taken */
+    double ref_s;    /* from the start of a volume to when it counts as taken */
+    uint64_t newest; /* volume */
+    double end_s;    /* of it, on the run's clock */
     size_t n_early;
 };
 
@@ -148,13 +150,36 @@ static enum ph_status posterior_process(void *state, struct ph_io *io)
 
     if (status)
         return status;
+    s->newest = io->in->index;
+    s->end_s = io->in->acquired_s + s->adapter.tr_s;
     used = phi_trials_step(s->trials, at_s, x, &nis);
     warn_if_early(s);
     for (size_t i = 0; status == PH_OK && i < phi_trials_count(s->trials); i++) {
-        struct phi_statement st = statement_of(s, i, io->in->acquired_s + s->adapter.tr_s, nis);
+        struct phi_statement st = statement_of(s, i, s->end_s, nis);
 
         if (st.latent.stimulus_s <= at_s && (used || st.flags & (uint32_t)PH_FLAG_FINAL))
             status = phi_adapter_emit(&s->adapter, io, &st);
+    }
+    return status;
+}
+
+/* The run is over: what is known of trials whose response was still under way will not change any
+ * more. */
+static enum ph_status posterior_end(void *state, struct ph_io *io)
+{
+    struct state *s = state;
+    enum ph_status status = PH_OK;
+
+    for (size_t i = 0; status == PH_OK && i < phi_trials_count(s->trials); i++) {
+        struct phi_statement st = statement_of(s, i, s->end_s, NAN);
+
+        if (st.flags & (uint32_t)PH_FLAG_FINAL || st.latent.stimulus_s > s->end_s)
+            continue;
+        st.latent.revision++;
+        st.flags |= (uint32_t)PH_FLAG_FINAL | (uint32_t)PH_FLAG_REVISED;
+        st.volume = s->newest;
+        st.acquired_s = s->end_s - s->adapter.tr_s;
+        status = phi_adapter_emit(&s->adapter, io, &st);
     }
     return status;
 }
@@ -173,6 +198,8 @@ static void posterior_reset(void *state)
 
     phi_trials_reset(s->trials);
     s->n_early = 0;
+    s->newest = 0;
+    s->end_s = 0;
 }
 
 static void posterior_fini(void *state)
@@ -189,6 +216,7 @@ static const struct ph_stage_ops posterior_ops = {
     .init = posterior_init,
     .process = posterior_process,
     .event = posterior_event,
+    .end = posterior_end,
     .update = posterior_update,
     .reset = posterior_reset,
     .fini = posterior_fini,

@@ -115,6 +115,39 @@ static void gaps_say_nothing_and_final_comes_once(void **state)
     fixture_close(&fx);
 }
 
+/* A trial that is still open when the run ends is stated once more, as final; one whose time has
+ * not come is not. */
+static void the_end_is_final(void **state)
+{
+    struct fixture fx;
+    struct rig *rig;
+    const struct ph_frame *frame;
+    float last[2 * FX_P];
+
+    (void)state;
+    fixture_open(&fx, 0);
+    rig = open_rig(&fx, "", &fx.vectors);
+    show(rig, 4, 7, 0, "face");
+    show(rig, 5, 8, 100, "face");
+    for (size_t k = 0; k < 5; k++)
+        push(rig, &fx, k, 0);
+    assert_int_equal(rig_count(rig), 5);
+    assert_false(rig_last(rig)->flags & PH_FLAG_FINAL);
+    memcpy(last, rig_last(rig)->data, sizeof last);
+    assert_int_equal(rig_end(rig), PH_OK);
+    assert_int_equal(rig_count(rig), 6);
+    frame = rig_last(rig);
+    assert_int_equal(frame->u.latent.trial, 4);
+    assert_int_equal(frame->u.latent.revision, 5);
+    assert_int_equal(frame->flags & (PH_FLAG_FINAL | PH_FLAG_REVISED),
+                     PH_FLAG_FINAL | PH_FLAG_REVISED);
+    assert_int_equal(frame->index, 4);
+    assert_near(frame->u.latent.lag_s, 10, 1e-9);
+    assert_memory_equal(frame->data, last, sizeof last);
+    rig_close(&rig);
+    fixture_close(&fx);
+}
+
 static void only_wanted_events_open_trials(void **state)
 {
     struct fixture fx;
@@ -278,6 +311,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_shown_latent_comes_back),
         cmocka_unit_test(gaps_say_nothing_and_final_comes_once),
+        cmocka_unit_test(the_end_is_final),
         cmocka_unit_test(only_wanted_events_open_trials),
         cmocka_unit_test(outliers_are_left_out),
         cmocka_unit_test(reset_gives_the_same_bits),
