@@ -46,7 +46,7 @@ static enum ph_status open_gz(struct phi_nifti_writer *writer, struct ph_error *
     if (!phi_str_ends(writer->file.path, ".gz"))
         return PH_OK;
     fd = dup(writer->file.fd);
-    writer->gz = fd < 0 ? NULL : gzdopen(fd, "wb6");
+    writer->gz = fd < 0 ? NULL : gzdopen(fd, "wb1");
     if (writer->gz)
         return PH_OK;
     if (fd >= 0)
