@@ -55,6 +55,7 @@ PH_NODISCARD enum ph_status phi_ridge_plan_primal(const double *x, size_t n, siz
                                                   struct phi_ridge_plan **ret_plan,
                                                   struct ph_error *reterr);
 
+/* Frees; accepts NULL and *plan == NULL, clears *plan. */
 void phi_ridge_plan_destroy(struct phi_ridge_plan **plan);
 
 /* Rows of the coefficients: n for a dual plan, m for a primal one. */

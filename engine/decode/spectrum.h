@@ -38,6 +38,7 @@ PH_NODISCARD enum ph_status phi_spectrum_primal(const double *x /* [n][m] */, si
                                                 struct phi_spectrum *ret_spectrum,
                                                 struct ph_error *reterr);
 
+/* Releases what a spectrum holds. */
 void phi_spectrum_fini(struct phi_spectrum *spectrum);
 
 /* 1/(e_j + lambda_l) for all penalties as combinations of few functions of e, so that predictions

@@ -71,6 +71,7 @@ PH_NODISCARD enum ph_status phi_graph_check(const struct phi_graph *graph, struc
 int phi_graph_fail(struct phi_graph *graph, enum ph_status status, const char *format, ...)
     PH_PRINTF(3, 4);
 
+/* How many nodes there are, and node number `node`. */
 int phi_graph_count(const struct phi_graph *graph);
 const struct phi_node *phi_graph_node(const struct phi_graph *graph, int node);
 

@@ -45,6 +45,7 @@ struct phi_prim {
 void phi_nn_set_threads(int n_threads);
 int phi_nn_threads(void);
 
+/* Opens and closes the oneDNN engine and stream that primitives run on. */
 PH_NODISCARD enum ph_status phi_dnnl_init(struct phi_dnnl *ret_dnnl, struct ph_error *reterr);
 void phi_dnnl_fini(struct phi_dnnl *dnnl);
 

@@ -40,6 +40,7 @@ struct phi_shape phi_shape_of(size_t n, const size_t *dim);
 /* The product of the sizes; 0 if a size is 0, there is no shape, or it exceeds PHI_MAX_ELEMENTS. */
 size_t phi_shape_count(const struct phi_shape *shape);
 
+/* True if both have the same number of dimensions and the same sizes. */
 bool phi_shape_equal(const struct phi_shape *a, const struct phi_shape *b);
 
 /* Writes "[3, 64, 64]" into out[PHI_SHAPE_TEXT] and returns it. */

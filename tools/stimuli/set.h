@@ -29,6 +29,7 @@ PH_NODISCARD enum ph_status phi_stimuli_open(const char *path, struct phi_stimul
 /* Frees; accepts NULL and *set == NULL. */
 void phi_stimuli_close(struct phi_stimuli **set);
 
+/* Number of pictures, and their size in pixels. */
 size_t phi_stimuli_count(const struct phi_stimuli *set);
 size_t phi_stimuli_height(const struct phi_stimuli *set);
 size_t phi_stimuli_width(const struct phi_stimuli *set);

@@ -27,6 +27,7 @@ struct phi_stimuli_plan {
 
 struct phi_stimuli_writer;
 
+/* Begins the set that `plan` describes. Owned by the caller. */
 PH_NODISCARD enum ph_status phi_stimuli_writer_create(const struct phi_stimuli_plan *plan,
                                                       struct phi_stimuli_writer **ret_writer,
                                                       struct ph_error *reterr);

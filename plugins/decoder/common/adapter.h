@@ -36,6 +36,7 @@ PH_NODISCARD enum ph_status phi_adapter_open(struct phi_adapter *adapter, const 
                                              enum phi_gemv_format format, const struct ph_spec *in,
                                              const struct ph_host *host, struct ph_error *reterr);
 
+/* Releases what init took. */
 void phi_adapter_fini(struct phi_adapter *adapter);
 
 /* *ret_x is adapter->x filled from the frame's values, or NULL if the frame is unusable or has
