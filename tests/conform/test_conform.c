@@ -12,11 +12,13 @@
 #include "host/spec.h"
 #include "plugins/table.h"
 #include "rig.h"
+#include "tempdir.h"
 #include "test.h"
 
 enum { NX = 24, NY = 24, NZ = 14, N_FRAMES = 24, GAP_AT = 9 };
 
 static struct phi_registry *registry;
+static struct tempdir record_dir; /* where sinks record */
 
 struct subject {
     const struct ph_stage_type *type;
@@ -436,6 +438,9 @@ static int open_registry(void **state)
     struct ph_error err;
 
     (void)state;
+    if (!tempdir_make(&record_dir))
+        return -1;
+    rig_use_run_dir(record_dir.path);
     return (int)phi_registry_create(phi_static_plugins, phi_n_static_plugins, &registry, &err);
 }
 
@@ -443,6 +448,7 @@ static int close_registry(void **state)
 {
     (void)state;
     cases_close();
+    tempdir_remove(&record_dir);
     phi_registry_destroy(&registry);
     return 0;
 }

@@ -91,6 +91,12 @@ const struct ph_stage_type *rig_type(const char *id)
 
 static uint32_t n_workers = 4;
 static void (*guard)(bool inside);
+static const char *run_dir;
+
+void rig_use_run_dir(const char *dir)
+{
+    run_dir = dir;
+}
 
 void rig_use_workers(uint32_t n)
 {
@@ -183,7 +189,8 @@ enum ph_status rig_try_open(const struct ph_stage_type *type, const char *params
 {
     struct rig *rig = phi_calloc(1, sizeof *rig);
     struct phi_params *values = NULL;
-    struct phi_services services = {.n_workers = n_workers, .parallel_for = run_backwards};
+    struct phi_services services = {
+        .n_workers = n_workers, .run_dir = run_dir, .parallel_for = run_backwards};
     enum ph_status status;
 
     assert_non_null(rig);

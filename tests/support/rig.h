@@ -43,6 +43,10 @@ enum ph_status rig_try_open(const struct ph_stage_type *type, const char *params
 /* Rigs opened from now on have `n` workers (4 at first); with one the loops run forwards. */
 void rig_use_workers(uint32_t n);
 
+/* Rigs opened from now on record to folder `dir`, which must stay valid; NULL: to none, as at
+ * first. */
+void rig_use_run_dir(const char *dir);
+
 /* From now on calls of process, event and render forbid allocation (support/guard.h): `guard` is
  * called with true before and false after. NULL: no guard. */
 void rig_use_guard(void (*guard)(bool inside));
