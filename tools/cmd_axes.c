@@ -38,7 +38,6 @@ struct axes {
     double *cosine[2];           /* [k][k] between axes, before and after orthogonalising */
     char (*names)[NAME];         /* [k] */
     bool *base;                  /* [k] named by --orthogonal */
-    double lambda;
 };
 
 static void free_axes(struct axes *a)
@@ -131,45 +130,44 @@ static enum ph_status take_memory(struct axes *a, struct ph_error *reterr)
 
 /* ---- the regression ---- */
 
-/* r2 of each attribute when each picture is predicted from the others. */
-static void explain(struct axes *a, const double *pred)
+/* r2 of attribute j when each picture is predicted from the others. */
+static double explained(const struct axes *a, const double *pred, size_t j)
 {
-    for (size_t j = 0; j < a->k; j++) {
-        double mean = 0, rss = 0, tss = 0;
+    double mean = 0, rss = 0, tss = 0;
 
-        for (size_t i = 0; i < a->n; i++)
-            mean += a->y[i * a->k + j] / (double)a->n;
-        for (size_t i = 0; i < a->n; i++) {
-            double y = a->y[i * a->k + j], d = y - pred[i * a->k + j];
+    for (size_t i = 0; i < a->n; i++)
+        mean += a->y[i * a->k + j] / (double)a->n;
+    for (size_t i = 0; i < a->n; i++) {
+        double y = a->y[i * a->k + j], d = y - pred[i * a->k + j];
 
-            rss += d * d;
-            tss += (y - mean) * (y - mean);
-        }
-        a->r2[j] = tss > 0 ? 1 - rss / tss : 0;
+        rss += d * d;
+        tss += (y - mean) * (y - mean);
     }
+    return tss > 0 ? 1 - rss / tss : 0;
 }
 
-static enum ph_status choose_penalty(const struct phi_ridge_path *path, struct axes *a,
-                                     struct ph_error *reterr)
+/* Each attribute's own penalty: the one that predicts pictures left out best. */
+static enum ph_status choose_penalties(const struct phi_ridge_path *path, struct axes *a,
+                                       double *lambda, double *pred, struct ph_error *reterr)
 {
-    double best = INFINITY;
     enum ph_status status = PH_OK;
 
     for (int i = 0; status == PH_OK && i < N_PENALTIES; i++) {
-        double lambda = (double)a->n * pow(10, -4 + 0.5 * i), sum = 0;
+        double penalty = (double)a->n * pow(10, -4 + 0.5 * i);
 
-        status = phi_ridge_path_gcv(path, lambda, PHI_ROWS_SEPARATE, a->slope, reterr);
-        for (size_t j = 0; j < a->k; j++)
-            sum += a->slope[j];
-        if (status == PH_OK && sum < best) {
-            best = sum;
-            a->lambda = lambda;
+        status = phi_ridge_path_loo(path, penalty, PHI_ROWS_SEPARATE, pred, reterr);
+        for (size_t j = 0; status == PH_OK && j < a->k; j++) {
+            double r2 = explained(a, pred, j);
+
+            if (i == 0 || r2 > a->r2[j]) {
+                a->r2[j] = r2;
+                lambda[j] = penalty;
+            }
         }
     }
     return status;
 }
 
-/* Least squares with the slight penalty that cross-validation asks for. */
 static enum ph_status regress(struct axes *a, struct ph_error *reterr)
 {
     const struct phi_ridge_problem problem = {a->x, a->y, a->n, a->p, a->k};
@@ -179,15 +177,9 @@ static enum ph_status regress(struct axes *a, struct ph_error *reterr)
                                  : phi_error_nomem(reterr, "predictions", a->n * a->k * 8);
 
     if (status == PH_OK)
-        status = choose_penalty(&path, a, reterr);
+        status = choose_penalties(&path, a, a->slope, pred, reterr);
     if (status == PH_OK)
-        status = phi_ridge_path_loo(&path, a->lambda, PHI_ROWS_SEPARATE, pred, reterr);
-    if (status == PH_OK) {
-        explain(a, pred);
-        for (size_t j = 0; j < a->k; j++)
-            a->slope[j] = a->lambda;
         phi_ridge_path_weights(&path, a->slope, a->weights, a->intercept);
-    }
     phi_ridge_path_fini(&path);
     phi_free(pred);
     return status;
@@ -418,7 +410,7 @@ static int run_axes(const struct cli_command *self, int argc, char **argv)
         {CLI_INT, "rows", &args.n_rows, "N", "axes on the sheet and in the answer (12)"},
         CLI_JSON(&args.json),
         CLI_END};
-    struct axes a = {.args = &args, .lambda = 1};
+    struct axes a = {.args = &args};
     struct cli_args rest;
     struct ph_error err = {0};
     enum ph_status status;
@@ -444,7 +436,9 @@ static int run_axes(const struct cli_command *self, int argc, char **argv)
     if (status == PH_OK)
         report(&a);
     free_axes(&a);
-    return status == PH_OK ? CLI_DONE : cli_fail(&err);
+    return status == PH_OK        ? CLI_DONE
+           : status == PH_E_INVAL ? cli_fail_as(CLI_DATA, &err)
+                                  : cli_fail(&err);
 }
 
 const struct cli_command cmd_axes = {

@@ -334,7 +334,9 @@ static int run_decode(const struct cli_command *self, int argc, char **argv)
     release(&d);
     if (status == PH_OK)
         return CLI_DONE;
-    return cli_interrupted() ? cli_fail_as(CLI_INTERRUPTED, &err) : cli_fail(&err);
+    if (cli_interrupted())
+        return cli_fail_as(CLI_INTERRUPTED, &err);
+    return status == PH_E_INVAL ? cli_fail_as(CLI_DATA, &err) : cli_fail(&err);
 }
 
 const struct cli_command cmd_decode = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""phos fit posterior on a made-up session: pictures of four factors, voxels that answer to them.
+"""phos fit posterior and phos decode on a made-up session: pictures of four factors, voxels that answer to them.
 
 Held-out pictures are identified, intervals are honest, the model file holds what it should, also
 where the latents come from a file; and wrong input ends with the exit code and the sentence for it.
@@ -169,6 +169,57 @@ def check_latents(folder):
     check(done.returncode == 2, 'both kinds: %d' % done.returncode)
 
 
+def decode(folder, *more, run='run.yaml'):
+    command = [PHOS, 'decode', '--run', run, '--model', 'm.safetensors', '--bold', 'run-2_bold.nii',
+               '--events', 'run-2_events.tsv', '--stimuli', 'pictures', '--out', 'd.safetensors']
+    return subprocess.run(command + list(more), cwd=folder, capture_output=True, text=True)
+
+
+def floats(path, name, code='f'):
+    head = metadata(path)[name]
+    with open(path, 'rb') as f:
+        n, = struct.unpack('<Q', f.read(8))
+        f.seek(8 + n + head['data_offsets'][0])
+        size = head['data_offsets'][1] - head['data_offsets'][0]
+        return struct.unpack('<%d%s' % (size // 4, code), f.read(size))
+
+
+def correlation(a, b):
+    ma, mb = sum(a) / len(a), sum(b) / len(b)
+    ab = sum((x - ma) * (y - mb) for x, y in zip(a, b))
+    return ab / math.sqrt(sum((x - ma) ** 2 for x in a) * sum((y - mb) ** 2 for y in b))
+
+
+def check_decode(folder):
+    """The factors come back, joined trials are surer than one, and statements grow later in time."""
+    model, out = os.path.join(folder, 'm.safetensors'), os.path.join(folder, 'd.safetensors')
+    check(fit(folder, '--latents', 'latents.safetensors').returncode == 0, 'fit again')
+    done = decode(folder, '--samples', '3', '--json')
+    check(done.returncode == 0, 'decode: ' + done.stderr)
+    n_trials = floats(out, 'n_trials', 'i')
+    latents, truth = floats(out, 'latents'), floats(os.path.join(folder, 'latents.safetensors'), 'latents')
+    seen = [i * FACTORS + k for i in range(PICTURES) if n_trials[i] for k in range(FACTORS)]
+    check(correlation([latents[i] for i in seen], [truth[i] for i in seen]) > 0.9, 'latents')
+    check(json.loads(done.stdout)['trials'] == sum(n_trials), 'trials: ' + done.stdout)
+    sd = floats(out, 'sd')
+    once = [sd[i * FACTORS] for i in range(PICTURES) if n_trials[i] == 1]
+    never = [sd[i * FACTORS] for i in range(PICTURES) if n_trials[i] == 0]
+    check(max(once) < 0.7 and all(abs(x - 1) < 1e-5 for x in never), 'sd %r %r' % (once, never))
+    number, delay = floats(out, 'trial.number', 'i'), floats(out, 'trial.delay_s')
+    by_trial = {}
+    for t, d in zip(number, delay):
+        check(d > by_trial.get(t, 0), 'statements come later and later')
+        by_trial[t] = d
+    check(len(by_trial) == sum(n_trials) and min(by_trial.values()) > 15, 'all trials to their end')
+    check(metadata(out)['samples']['shape'] == [PICTURES, 3, FACTORS], 'samples')
+    check(metadata(out)['pictures']['shape'] == [PICTURES, SIDE, SIDE, 3], 'pictures')
+    with open(os.path.join(folder, 'other.yaml'), 'w') as f:
+        f.write('phosphene: 1\nfilters:\n  - {type: mask, file: mask.nii}\n')
+    done = decode(folder, run='other.yaml')
+    check(done.returncode != 0 and 'other filters' in done.stderr, 'other filters: ' + done.stderr)
+    check(os.path.exists(model), 'the model is left alone')
+
+
 def check_refusals(folder):
     done = fit(folder, run='found.yaml')
     check(done.returncode != 0 and 'file' in done.stderr, 'a mask that is found: ' + done.stderr)
@@ -187,4 +238,5 @@ with tempfile.TemporaryDirectory() as work:
     make_session(work)
     check_fit(work)
     check_latents(work)
+    check_decode(work)
     check_refusals(work)

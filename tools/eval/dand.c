@@ -305,7 +305,9 @@ static int run_dand(const struct cli_command *self, int argc, char **argv)
         return code;
     status = work(&study, &report, &err);
     cli_progress_end();
-    code = status == PH_OK ? CLI_DONE : cli_fail(&err);
+    code = status == PH_OK        ? CLI_DONE
+           : status == PH_E_INVAL ? cli_fail_as(CLI_DATA, &err)
+                                  : cli_fail(&err);
     if (status == PH_OK && a.json)
         (void)json_dumpf(report, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     else if (status == PH_OK)

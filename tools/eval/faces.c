@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "nn/prim.h"
 #include "plugins/generator/common/weights_file.h"
 #include "train/encoder.h"
 
@@ -47,6 +48,7 @@ enum ph_status eval_faces_open(const char *path, struct eval_faces *ret_faces,
         eval_faces_close(&faces);
         return status;
     }
+    phi_nn_set_threads(1); /* pictures are small: more threads wait for each other */
     faces.n_latent = config.n_latent;
     faces.n_features = train_encoder_features(faces.weights);
     *ret_faces = faces;

@@ -356,7 +356,9 @@ static int run_identification(const struct cli_command *self, int argc, char **a
         report = make_report(&e);
         status = write_report(&e, report, &err);
     }
-    code = status == PH_OK ? CLI_DONE : cli_fail(&err);
+    code = status == PH_OK        ? CLI_DONE
+           : status == PH_E_INVAL ? cli_fail_as(CLI_DATA, &err)
+                                  : cli_fail(&err);
     if (status == PH_OK && a.json)
         (void)json_dumpf(report, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     else if (status == PH_OK)
