@@ -65,7 +65,8 @@ static enum ph_status check_model(const struct decode *d, struct ph_error *reter
 static enum ph_status open_inputs(struct decode *d, struct ph_error *reterr)
 {
     const struct decode_args *a = d->args;
-    struct fit_rows_from from = {NULL, a->run, &a->bold, &a->events, a->mask, 0};
+    struct fit_rows_from from = {
+        .run_file = a->run, .bold = &a->bold, .events = &a->events, .mask = a->mask};
     struct fit_latents_from pictures = {NULL, NULL, a->trial_type, 0};
     enum ph_status status = types_open(&a->plugins, &d->registry, reterr);
 

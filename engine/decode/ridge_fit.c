@@ -311,6 +311,7 @@ static enum ph_status write_block(struct fit_job *job, struct ph_error *reterr)
         .coef = plan->errors_only ? NULL : job->coef,
         .estimate = plan->estimates ? job->estimate : NULL,
         .mean = job->mean,
+        .sd = job->sd,
         .lambda = job->lambda,
         .cv_r2 = job->cv_r2,
         .cv_sse = plan->n_folds && plan->choice == PHI_RIDGE_PER_TARGET ? job->sse : NULL};

@@ -70,6 +70,7 @@ struct phi_ridge_block {
     enum phi_dtype dtype;
     const void *coef;     /* [n_out][n]: dual coefficients or weights, for centred rows */
     const double *mean;   /* [n] of the targets */
+    const double *sd;     /* [n] of the targets, population sd */
     const double *lambda; /* [n] chosen */
     const double *cv_r2;  /* [n] out-of-fold R2 at the chosen penalty; 0 without folds */
     const void *estimate; /* [rows][n] out of fold at the chosen penalty; NULL unless asked for */

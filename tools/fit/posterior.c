@@ -48,7 +48,8 @@ static bool on_step(void *ctx, size_t done, size_t total)
 static enum ph_status open_inputs(struct posterior_fit *f, struct ph_error *reterr)
 {
     const struct posterior_args *a = f->args;
-    const struct fit_rows_from from = {NULL, a->run, &a->bold, &a->events, a->mask, a->ref};
+    const struct fit_rows_from from = {
+        .run_file = a->run, .bold = &a->bold, .events = &a->events, .mask = a->mask, .ref = a->ref};
     struct fit_rows_from with_registry = from;
     struct fit_latents_from pictures = {NULL, a->latents, a->trial_type, (size_t)a->n_components};
     const struct phi_hrf hrf = phi_hrf_spm();

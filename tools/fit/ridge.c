@@ -17,6 +17,7 @@
 #include "fit/ridge_model.h"
 #include "fit/targets.h"
 #include "fit/voxels.h"
+#include "types.h"
 
 #define MAX_LAGS      32
 #define MAX_PENALTIES 64
@@ -25,7 +26,9 @@
 
 struct ridge_args {
     struct cli_list bold;
-    const char *mask, *voxels, *targets, *tensor, *out, *estimates, *lags, *penalties, *fold_starts;
+    struct cli_list plugins;
+    const char *run, *mask, *voxels, *targets, *tensor, *out, *estimates, *lags, *penalties,
+        *fold_starts;
     int64_t n_folds, gap, n_top, n_threads, n_block;
     double drift_s, min_r2;
     bool leave_run_out, shared, one_sd, raw, dual, float64, allow_constant, json;
@@ -34,6 +37,7 @@ struct ridge_args {
 /* Everything a fit holds, freed in one place. */
 struct ridge_fit {
     const struct ridge_args *args;
+    struct phi_registry *registry;
     struct fit_voxels voxels;
     struct fit_targets targets;
     struct phi_columns target_columns, voxel_columns;
@@ -237,9 +241,16 @@ static enum ph_status make_folds(struct ridge_fit *fit, struct ph_error *reterr)
 static enum ph_status open_inputs(struct ridge_fit *fit, struct ph_error *reterr)
 {
     const struct ridge_args *a = fit->args;
-    struct fit_voxels_from from = {&a->bold, a->mask, a->voxels, a->drift_s};
+    struct fit_voxels_from from = {.bold = &a->bold,
+                                   .mask = a->mask,
+                                   .matrix = a->voxels,
+                                   .run_file = a->run,
+                                   .drift_s = a->drift_s};
     enum ph_status status = fit_targets_open(a->targets, a->tensor, &fit->targets, reterr);
 
+    if (!status && a->run)
+        status = types_open(&a->plugins, &fit->registry, reterr);
+    from.registry = fit->registry;
     if (!status)
         status = fit_voxels_load(&from, &fit->voxels, reterr);
     if (!status)
@@ -381,7 +392,8 @@ static void describe(const struct ridge_fit *fit, char *out, size_t capacity)
     const struct ridge_args *a = fit->args;
     struct phi_str text = phi_str_over(out, capacity);
 
-    phi_str_addf(&text, "drift_s %g; voxels %s; %zu samples of %zu voxels; ", a->drift_s,
+    phi_str_addf(&text, "%s; drift_s %g; voxels %s; %zu samples of %zu voxels; ",
+                 a->run ? "behind a run file" : "as stored", a->drift_s,
                  a->raw ? "centred" : "standardised", fit->n, fit->voxels.q);
     phi_str_addf(&text, "%zu folds %s, gap %zu; penalties %s, %s", fit->folds.n_folds,
                  a->leave_run_out ? "of runs"
@@ -507,6 +519,7 @@ static void free_fit(struct ridge_fit *fit)
     ridge_model_destroy(&fit->model);
     fit_targets_close(&fit->targets);
     fit_voxels_free(&fit->voxels);
+    phi_registry_destroy(&fit->registry);
 }
 
 static int run_fit(const struct ridge_args *args)
@@ -540,6 +553,8 @@ static int check_args(const struct cli_command *self, const struct ridge_args *a
 {
     if (!a->targets || !a->out)
         return cli_usage(self, "--targets and --out are needed");
+    if (a->run && (a->voxels || a->drift_s > 0))
+        return cli_usage(self, "--run takes --bold runs, and its filters remove the drifts");
     if ((a->bold.n > 0) == (a->voxels != NULL))
         return cli_usage(self, "give either --bold runs or a --voxels matrix");
     if (a->n_folds < 2 || a->n_folds > PHI_FOLDS_MAX || a->gap < 0)
@@ -559,6 +574,7 @@ static int run_ridge(const struct cli_command *self, int argc, char **argv)
         .tensor = "targets", .lags = "0", .penalties = "-1:6:15", .n_folds = 5, .min_r2 = -1};
     const struct cli_option options[] = {
         {CLI_LIST, "bold", &a.bold, "FILE", "a BOLD run (NIfTI); repeat for more runs"},
+        {CLI_TEXT, "run", &a.run, "RUN.yaml", "run file whose filters the volumes go through"},
         {CLI_TEXT, "mask", &a.mask, "FILE", "voxels to use; else the brain of the first run"},
         {CLI_TEXT, "voxels", &a.voxels, "FILE", "instead: safetensors with 'voxels' [n][q]"},
         {CLI_TEXT, "targets", &a.targets, "FILE", "safetensors with one row a volume"},
@@ -582,6 +598,7 @@ static int run_ridge(const struct cli_command *self, int argc, char **argv)
         {CLI_BOOL, "allow-constant", &a.allow_constant, NULL, "ignore constant voxels and targets"},
         {CLI_INT, "threads", &a.n_threads, "N", "threads (0: one a processor)"},
         {CLI_INT, "block", &a.n_block, "N", "targets read at once (4096)"},
+        CLI_PLUGINS(&a.plugins),
         CLI_JSON(&a.json),
         CLI_END};
     struct cli_args rest;
@@ -602,7 +619,9 @@ const struct cli_command fit_ridge = {
     .text =
         "Ridge regression from BOLD volumes to the features of what was shown, in the dual "
         "form, with\nthe penalty of each feature chosen over contiguous folds. Targets are read "
-        "and weights written\nin blocks, so neither needs to fit into memory.",
+        "and weights written\nin blocks, so neither needs to fit into memory. With --run the "
+        "volumes first go through "
+        "the filters\nof a run file, as decoder/ridge will see them live.",
     .examples = "phos fit ridge --bold run-1.nii.gz --bold run-2.nii.gz --drift 128 --lags 3 "
                 "--leave-run-out --targets latents.safetensors --out ridge.safetensors\n"
                 "phos fit ridge --voxels x.safetensors --targets r1.safetensors --shared --dual "

@@ -2,6 +2,7 @@
 #include "fit/ridge_model.h"
 
 #include <cblas.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,12 +12,13 @@
 #include "io/safetensors.h"
 
 /* Tensors in the order they are declared; the first is written block by block. */
-enum { COEF, INTERCEPT, LAMBDA, CV_R2, LAGS, MEAN, SCALE, INDEX, TRAIN, N_TENSORS };
+enum { COEF, INTERCEPT, LAMBDA, CV_R2, RESIDUAL_SD, LAGS, MEAN, SCALE, INDEX, TRAIN, N_TENSORS };
 
 struct ridge_model {
     struct ridge_model_from from;
     struct phi_safetensors_writer *writer, *estimates;
     float *intercept, *lambda, *cv_r2; /* [t] */
+    float *residual_sd;                /* [t] */
     float *mean, *scale;               /* [q] */
     float *lag_mean;                   /* [L][q] mean over the rows, of standardised voxels */
     float *spread;                     /* [n][n_block], grown to the largest block */
@@ -47,6 +49,7 @@ static size_t declare(const struct ridge_model *m, struct phi_safetensors_tensor
     out[INTERCEPT] = vector_of("intercept", NULL, f->t);
     out[LAMBDA] = vector_of("lambda", NULL, f->t);
     out[CV_R2] = vector_of("cv_r2", NULL, f->t);
+    out[RESIDUAL_SD] = vector_of("residual_sd", NULL, f->t);
     out[LAGS] = vector_of("lags", f->lag_volumes, f->lags->n_lags);
     out[LAGS].dtype = PHI_SAFETENSORS_I32;
     out[MEAN] = vector_of("voxel_mean", m->mean, q);
@@ -82,12 +85,11 @@ static void describe_grid(const struct fit_voxels *v, char *out, size_t capacity
 static enum ph_status start_file(struct ridge_model *m, struct ph_error *reterr)
 {
     struct phi_safetensors_tensor tensors[N_TENSORS];
+    const char *chain = m->from.voxels->chain;
     char grid[512], tr[32];
-    const struct phi_safetensors_pair pairs[] = {{"phosphene.kind", "ridge"},
-                                                 {"phosphene.version", "1"},
-                                                 {"phosphene.grid", grid},
-                                                 {"phosphene.tr_s", tr},
-                                                 {"phosphene.how", m->from.how}};
+    const struct phi_safetensors_pair pairs[] = {
+        {"phosphene.kind", "ridge"}, {"phosphene.version", "1"},    {"phosphene.grid", grid},
+        {"phosphene.tr_s", tr},      {"chain", chain ? chain : ""}, {"phosphene.how", m->from.how}};
     struct phi_safetensors_content content = {tensors, declare(m, tensors), pairs,
                                               sizeof pairs / sizeof *pairs};
 
@@ -138,10 +140,12 @@ static bool take_memory(struct ridge_model *m)
     m->intercept = phi_calloc(t, sizeof *m->intercept);
     m->lambda = phi_calloc(t, sizeof *m->lambda);
     m->cv_r2 = phi_calloc(t, sizeof *m->cv_r2);
+    m->residual_sd = phi_calloc(t, sizeof *m->residual_sd);
     m->mean = phi_calloc(q, sizeof *m->mean);
     m->scale = phi_calloc(q, sizeof *m->scale);
     m->lag_mean = phi_calloc2(m->from.lags->n_lags, q, sizeof *m->lag_mean);
-    return m->intercept && m->lambda && m->cv_r2 && m->mean && m->scale && m->lag_mean;
+    return m->intercept && m->lambda && m->cv_r2 && m->residual_sd && m->mean && m->scale &&
+           m->lag_mean;
 }
 
 enum ph_status ridge_model_create(const struct ridge_model_from *from,
@@ -299,6 +303,7 @@ static enum ph_status write_block(void *ctx, const struct phi_ridge_block *b,
         m->intercept[b->first + k] = (float)b->mean[k];
         m->lambda[b->first + k] = (float)b->lambda[k];
         m->cv_r2[b->first + k] = (float)b->cv_r2[k];
+        m->residual_sd[b->first + k] = (float)(b->sd[k] * sqrt(fmax(0, 1 - b->cv_r2[k])));
     }
     if (m->estimates) {
         enum ph_status status = put_estimates(m, b, reterr);
@@ -316,10 +321,10 @@ struct phi_ridge_sink ridge_model_sink(struct ridge_model *model)
 
 enum ph_status ridge_model_commit(struct ridge_model *m, struct ph_error *reterr)
 {
-    const float *const late[] = {m->intercept, m->lambda, m->cv_r2};
+    const float *const late[] = {m->intercept, m->lambda, m->cv_r2, m->residual_sd};
     enum ph_status status = PH_OK;
 
-    for (size_t i = 0; !status && i < 3; i++)
+    for (size_t i = 0; !status && i < 4; i++)
         status = phi_safetensors_writer_put(m->writer, INTERCEPT + i, 0, late[i],
                                             m->from.t * sizeof(float), reterr);
     if (!status && m->estimates)
@@ -346,6 +351,7 @@ void ridge_model_destroy(struct ridge_model **model)
     phi_free((*model)->intercept);
     phi_free((*model)->lambda);
     phi_free((*model)->cv_r2);
+    phi_free((*model)->residual_sd);
     phi_free((*model)->mean);
     phi_free((*model)->scale);
     phi_free((*model)->lag_mean);

@@ -4,8 +4,9 @@
  * `weights` F32 [L][t][q] and `intercept` F32 [t] for voxels as they are in the run, so that
  * estimate = intercept + sum_l weights[l] x(volume + lag l); or, with coefficients kept dual,
  * `dual` F32 [n][t] and `train` F32 [n][q] (standardised). Besides `lags` I32 [L], `voxel_mean` and
- * `voxel_scale` F32 [q] (scale 0: not used), `lambda` and `cv_r2` F32 [t], and `voxel_index` I32
- * [q] with the grid in the metadata. phosphene.kind is "ridge". Set-up code; one thread.
+ * `voxel_scale` F32 [q] (scale 0: not used), `lambda`, `cv_r2` and `residual_sd` (out of fold)
+ * F32 [t], and `voxel_index` I32 [q] with the grid in the metadata, `chain` with the filters of the
+ * run file. phosphene.kind is "ridge". Set-up code; one thread.
  */
 #ifndef TOOLS_FIT_RIDGE_MODEL_H
 #define TOOLS_FIT_RIDGE_MODEL_H

@@ -259,7 +259,7 @@ enum ph_status fit_rows_load(const struct fit_rows_from *from, struct fit_rows *
             (void)phi_error_prefix(reterr, "%s", from->bold->items[r]);
     }
     rows.n_runs = from->bold->n;
-    if (status == PH_OK && rows.n_events == 0)
+    if (status == PH_OK && rows.n_events == 0 && !from->no_events)
         status = phi_error(reterr, PH_E_INVAL, "no events: give each run its table with --events");
     if (status) {
         fit_rows_free(&rows);

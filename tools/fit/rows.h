@@ -34,6 +34,7 @@ struct fit_rows_from {
     const struct phi_registry *registry;
     const char *run_file;
     const struct cli_list *bold, *events; /* events: none, or one a run */
+    bool no_events;                       /* they are not needed */
     const char *mask;                     /* where the filters leave volumes; else NULL */
     double ref;
 };

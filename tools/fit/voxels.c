@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "fit/voxels.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "fit/rows.h"
 #include "io/nifti_file.h"
 #include "io/safetensors.h"
 #include "signal/design.h"
@@ -22,6 +24,8 @@ void fit_voxels_free(struct fit_voxels *voxels)
 {
     phi_free(voxels->x);
     phi_free(voxels->index);
+    phi_free(voxels->chain);
+    voxels->chain = NULL;
     voxels->x = NULL;
     voxels->index = NULL;
 }
@@ -176,6 +180,93 @@ static enum ph_status load_bold(const struct fit_voxels_from *from, struct fit_v
     return status;
 }
 
+/* Where in x the volume of a row goes; SIZE_MAX beyond the run's header. */
+static size_t place_of(const struct fit_voxels *v, const struct fit_rows *rows, size_t i)
+{
+    double number = floor(rows->at_s[i] / rows->geometry.tr_s + 0.5);
+    size_t first = 0;
+
+    for (size_t r = 0; r < rows->run[i]; r++)
+        first += v->run_rows[r];
+    return number >= 0 && number < (double)v->run_rows[rows->run[i]] ? first + (size_t)number
+                                                                     : SIZE_MAX;
+}
+
+/* Volumes that the filters judged unusable become the mean of their run, which says nothing. */
+static void fill_missing(struct fit_voxels *v, const bool *there)
+{
+    size_t first = 0;
+
+    for (size_t r = 0; r < v->n_runs; first += v->run_rows[r++])
+        for (size_t j = 0; j < v->q; j++) {
+            double sum = 0;
+            size_t n = 0;
+
+            for (size_t i = first; i < first + v->run_rows[r]; i++)
+                if (there[i]) {
+                    sum += (double)v->x[i * v->q + j];
+                    n++;
+                }
+            for (size_t i = first; i < first + v->run_rows[r]; i++)
+                if (!there[i])
+                    v->x[i * v->q + j] = n ? (float)(sum / (double)n) : 0;
+        }
+}
+
+static enum ph_status place_rows(struct fit_rows *rows, struct fit_voxels *v,
+                                 struct ph_error *reterr)
+{
+    bool *there = phi_calloc(v->n, sizeof *there);
+
+    v->q = rows->q;
+    v->x = phi_calloc2(v->n, v->q, sizeof *v->x);
+    if (!there || !v->x) {
+        phi_free(there);
+        return phi_error_nomem(reterr, "voxels of all runs", v->n * v->q * sizeof *v->x);
+    }
+    for (size_t i = 0; i < rows->n; i++) {
+        size_t at = place_of(v, rows, i);
+
+        if (at == SIZE_MAX)
+            continue;
+        memcpy(v->x + at * v->q, rows->y + i * v->q, v->q * sizeof *v->x);
+        there[at] = true;
+    }
+    fill_missing(v, there);
+    phi_free(there);
+    v->index = rows->voxels;
+    v->chain = rows->chain;
+    rows->voxels = NULL;
+    rows->chain = NULL;
+    v->tr_s = rows->geometry.tr_s;
+    for (size_t i = 0; i < 3; i++)
+        v->grid.n[i] = rows->geometry.dims[i];
+    memcpy(v->grid.affine.m, rows->geometry.affine, sizeof rows->geometry.affine);
+    return PH_OK;
+}
+
+static enum ph_status load_run(const struct fit_voxels_from *from, struct fit_voxels *v,
+                               struct ph_error *reterr)
+{
+    static const struct cli_list none;
+    const struct fit_rows_from rows_from = {.registry = from->registry,
+                                            .run_file = from->run_file,
+                                            .bold = from->bold,
+                                            .events = &none,
+                                            .no_events = true,
+                                            .mask = from->mask};
+    struct phi_nifti_info info;
+    struct fit_rows rows = {0};
+    enum ph_status status = count_runs(from->bold, v, &info, reterr);
+
+    if (!status)
+        status = fit_rows_load(&rows_from, &rows, reterr);
+    if (!status)
+        status = place_rows(&rows, v, reterr);
+    fit_rows_free(&rows);
+    return status;
+}
+
 static enum ph_status load_matrix(const char *path, struct fit_voxels *v, struct ph_error *reterr)
 {
     struct phi_safetensors *file;
@@ -255,8 +346,9 @@ enum ph_status fit_voxels_load(const struct fit_voxels_from *from, struct fit_vo
                                struct ph_error *reterr)
 {
     struct fit_voxels v = {0};
-    enum ph_status status =
-        from->matrix ? load_matrix(from->matrix, &v, reterr) : load_bold(from, &v, reterr);
+    enum ph_status status = from->matrix     ? load_matrix(from->matrix, &v, reterr)
+                            : from->run_file ? load_run(from, &v, reterr)
+                                             : load_bold(from, &v, reterr);
 
     if (!status && from->drift_s > 0)
         status = remove_drift(&v, from->drift_s, reterr);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "cli.h"
+#include "host/registry.h"
 #include "signal/affine.h"
 
 #define FIT_MAX_RUNS CLI_MAX_LIST
@@ -23,13 +24,16 @@ struct fit_voxels {
     uint32_t *index;      /* [q] voxel numbers in the grid; NULL for a matrix from a file */
     struct phi_grid grid; /* with index */
     double tr_s;          /* 0 where unknown */
+    char *chain;          /* the filters that the volumes went through; NULL for none */
 };
 
 struct fit_voxels_from {
     const struct cli_list *bold; /* NIfTI runs, in order */
-    const char *mask;   /* NIfTI, inside where above 0; NULL: the brain of the mean volume */
-    const char *matrix; /* safetensors with a tensor "voxels" [n][q], instead of bold */
-    double drift_s;     /* cosine drifts slower than this are removed from each run; 0: none */
+    const char *mask;     /* NIfTI, inside where above 0; NULL: the brain of the mean volume */
+    const char *matrix;   /* safetensors with a tensor "voxels" [n][q], instead of bold */
+    const char *run_file; /* run file whose filters the volumes go through first, or NULL */
+    const struct phi_registry *registry; /* with run_file */
+    double drift_s; /* cosine drifts slower than this are removed from each run; 0: none */
 };
 
 /* Loads everything; owned by the caller. Errors name the file. PH_E_SHAPE if runs differ in
