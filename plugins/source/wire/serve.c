@@ -225,7 +225,7 @@ static uint32_t fill_slot(struct wire *w, struct phi_wire_received *received,
     struct wire_slot *slot = &w->slots[i];
 
     *slot = (struct wire_slot){
-        .used = true, .to_journal = true, .message = *volume, .received_ns = wire_now(w)};
+        .used = true, .to_journal = true, .message = *volume, .received_ns = w->heard_ns};
     slot->frames.peer = received->peer;
     (void)zmq_msg_init(&slot->frames.json);
     (void)zmq_msg_init(&slot->frames.payload);
@@ -566,9 +566,15 @@ static void hear(struct wire *w)
         hear_control(w, &received);
         phi_wire_release(&received);
     }
+    /* one volume at a time: it goes on its way before the next one's checksum is looked at */
     while (can_take_volumes(w) && phi_wire_receive(w->volumes, true, &received) == PH_OK) {
+        uint64_t queued = w->queue_tail;
+
+        w->heard_ns = wire_now(w);
         hear_volumes(w, &received);
         phi_wire_release(&received);
+        if (w->queue_tail != queued)
+            break;
     }
 }
 

@@ -83,7 +83,8 @@ struct wire {
     double begun_s; /* monotonic seconds at the run's time 0; NaN before the first volume */
     uint32_t n_events;
     uint64_t n_late;
-    int disk_errno; /* as last told to the operator */
+    int64_t heard_ns; /* when the volume being dealt with had arrived */
+    int disk_errno;   /* as last told to the operator */
 };
 
 /* Starts and ends all of it. wire_close accepts a half-opened state. */
