@@ -366,7 +366,9 @@ static void render(struct node *node, const struct ph_frame *latent)
     image->generation = node->pipe.stages[0].generation;
     phi_node_before(node, node->first_stage);
     status = stage->type->ops->render(stage->state, latent, image);
-    phi_node_after(node, node->first_stage, latent, 0);
+    if (status >= 0)
+        phi_view_put_picture(live->view, generator_of(node), image);
+    phi_node_after(node, node->first_stage, latent, 0); /* the picture is in the mailbox */
     if (status < 0) {
         phi_live_count_failure(live, node->first_stage, status, latent);
         if (own_seat(node)->from->on_error == PHI_ON_ERROR_STOP)
@@ -374,7 +376,6 @@ static void render(struct node *node, const struct ph_frame *latent)
         phi_frame_unref(image);
         return;
     }
-    phi_view_put_picture(live->view, generator_of(node), image);
     phi_node_fan_out(node, image);
 }
 
