@@ -3,6 +3,7 @@
  * The phos command: finds the subcommand and hands over. The table is made from the list in
  * tools/meson.build.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,6 +48,9 @@ int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
 
+    /* A full disk and a reader that has gone are errors of the call that meets them. */
+    (void)signal(SIGXFSZ, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
         print_overview(stderr);
         return CLI_USAGE;
