@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 #include "base/str.h"
 
 #define MAX_PATH_BYTES 4096
+#define MAX_LOADS      1024
 
 /* Why an object of these attributes may not be trusted, or NULL. A sticky folder such as /tmp lets
  * nobody replace what others own, so only its entries count. */
@@ -114,11 +116,16 @@ static enum ph_status add_library(struct phi_registry *registry, void *library, 
 static enum ph_status load_descriptor(struct phi_registry *registry, int fd, const char *path,
                                       struct ph_error *reterr)
 {
-    char self[64];
+    static atomic_uint n_loads;
+    char slashes[MAX_LOADS + 1] = "";
+    char self[MAX_LOADS + 64];
     void *library;
     enum ph_status status;
 
-    (void)snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    /* glibc takes a name that it has met before for the same library, and descriptors are numbered
+     * alike again and again: more slashes name the same file differently. */
+    memset(slashes, '/', atomic_fetch_add(&n_loads, 1) % MAX_LOADS);
+    (void)snprintf(self, sizeof self, "/proc/self/fd/%s%d", slashes, fd);
     library = dlopen(self, RTLD_NOW | RTLD_LOCAL);
     if (!library)
         return phi_error(reterr, PH_E_FORMAT, "cannot be loaded: %s", dlerror());

@@ -76,6 +76,21 @@ static void example_loads_and_runs(void **state)
     phi_registry_destroy(&registry);
 }
 
+/* The loader names libraries by descriptor numbers, which come again: the second file must be read
+ * all the same. Here it is one for another engine, and must be found out. */
+static void second_file_is_another(void **state)
+{
+    struct phi_registry *registry = empty_registry();
+    struct ph_error err = {0};
+
+    (void)state;
+    assert_ok(phi_loader_load(registry, copy_of(example_path, "first.so", 0644), &err), err);
+    assert_int_equal(phi_loader_load(registry, copy_of(foreign_path, "second.so", 0644), &err),
+                     PH_E_ABI);
+    assert_int_equal(phi_registry_count(registry), 1);
+    phi_registry_destroy(&registry);
+}
+
 static void unsafe_paths_are_refused(void **state)
 {
     char target[512];
@@ -124,6 +139,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(example_loads_and_runs),
+        cmocka_unit_test(second_file_is_another),
         cmocka_unit_test(unsafe_paths_are_refused),
         cmocka_unit_test(other_things_are_refused),
     };
