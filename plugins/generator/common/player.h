@@ -45,9 +45,12 @@ struct phi_player {
     float *prediction; /* [3][h][w] of the last tick */
 };
 
+/* Loads the model and takes memory into `player`, which comes zeroed and is released with
+ * phi_player_close, also after a failure. `options` is copied. */
 PH_NODISCARD enum ph_status phi_player_open(struct phi_player *player,
                                             const struct phi_player_options *options,
                                             struct ph_error *reterr);
+/* Releases what open took and zeroes `player`. */
 void phi_player_close(struct phi_player *player);
 
 /* Forgets everything: the network in its first state, no statement. */
