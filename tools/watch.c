@@ -338,14 +338,30 @@ void watch_attend(void *arg, struct phi_view *view, bool (*ended)(void *context)
     phi_display_destroy(&display);
 }
 
+/* The recording keeps the run file in a folder of its own, from where a relative path leads
+ * nowhere. */
+static enum ph_status keep_stimuli_path(struct phi_run *run, const struct watch *watch,
+                                        struct ph_error *reterr)
+{
+    char text[PHI_PATH_MAX + 32];
+
+    if (!watch->stimuli_path[0])
+        return PH_OK;
+    (void)snprintf(text, sizeof text, "display.stimuli=%s", watch->stimuli_path);
+    return phi_run_set(run, text, reterr);
+}
+
 int watch_run(struct phi_run *run, struct session_options *session, bool headless)
 {
     struct watch *watch = NULL;
     struct ph_error err = {0};
     int code;
 
-    if (watch_create(run, headless, session_out_dir(run, session), &watch, &err) != PH_OK)
+    if (watch_create(run, headless, session_out_dir(run, session), &watch, &err) != PH_OK ||
+        keep_stimuli_path(run, watch, &err) != PH_OK) {
+        watch_destroy(&watch);
         return err.status == PH_E_INVAL ? cli_fail_as(CLI_CONFIG, &err) : cli_fail(&err);
+    }
     session->attend = watch_attend;
     session->arg = watch;
     code = session_run(run, session);
