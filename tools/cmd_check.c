@@ -6,6 +6,7 @@
 #include "cli.h"
 #include "graph/run.h"
 #include "types.h"
+#include "watch.h"
 
 #define TEXT_SIZE ((size_t)1 << 20)
 
@@ -32,6 +33,20 @@ static void print_json(bool good, const char *text)
     json_decref(root);
 }
 
+/* Whether `phos live` would take it: the display's part is the tools', not the engine's. */
+static enum ph_status check_file(const char *path, const struct cli_list *sets,
+                                 const struct phi_registry *registry, struct phi_run **ret_run,
+                                 struct ph_error *reterr)
+{
+    struct watch *watch = NULL;
+    enum ph_status status = phi_run_load(path, sets->items, sets->n, registry, ret_run, reterr);
+
+    if (status == PH_OK)
+        status = watch_create(*ret_run, true, "", &watch, reterr);
+    watch_destroy(&watch);
+    return status;
+}
+
 static int run_check(const struct cli_command *self, int argc, char **argv)
 {
     struct cli_list sets = {0};
@@ -56,7 +71,7 @@ static int run_check(const struct cli_command *self, int argc, char **argv)
         return cli_usage(self, "one run file is needed");
     if (types_open(&plugins, &registry, &err) != PH_OK)
         return cli_fail_as(CLI_CONFIG, &err);
-    if (phi_run_load(args.operands[0], sets.items, sets.n, registry, &run, &err) == PH_OK)
+    if (check_file(args.operands[0], &sets, registry, &run, &err) == PH_OK)
         code = print ? print_run(run) : CLI_DONE;
     else
         code = err.status == PH_E_IO ? cli_fail(&err) : cli_fail_as(CLI_CONFIG, &err);

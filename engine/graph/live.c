@@ -12,17 +12,9 @@
 #include "graph/live_internal.h"
 #include "rt/clock.h"
 
-static void fail_text(struct phi_live *live, enum ph_status status, const char *text)
-{
-    (void)pthread_mutex_lock(&live->lock);
-    if (live->failed == PH_OK)
-        live->failed = phi_error(&live->err, status, "%s", text);
-    (void)pthread_mutex_unlock(&live->lock);
-    phi_log_write(live->options.log, PH_LOG_ERROR, "", "run.failed", "%s", text);
-}
-
 void phi_live_fail(struct phi_live *live, enum ph_status status, const char *format, ...)
 {
+    struct ph_error err;
     char text[PH_ERROR_TEXT];
     va_list args;
 
@@ -30,7 +22,19 @@ void phi_live_fail(struct phi_live *live, enum ph_status status, const char *for
     if (vsnprintf(text, sizeof text, format, args) < 0)
         text[0] = '\0';
     va_end(args);
-    fail_text(live, status, text);
+    (void)phi_error(&err, status, "%s", text);
+    phi_live_fail_as(live, &err);
+}
+
+void phi_live_fail_as(struct phi_live *live, const struct ph_error *err)
+{
+    (void)pthread_mutex_lock(&live->lock);
+    if (live->failed == PH_OK) {
+        live->err = *err;
+        live->failed = (enum ph_status)err->status;
+    }
+    (void)pthread_mutex_unlock(&live->lock);
+    phi_log_write(live->options.log, PH_LOG_ERROR, "", "run.failed", "%s", err->text);
     atomic_store(&live->stop, true);
     phi_stage_wake(live->seats[0].stage);
     phi_live_wake_all(live);

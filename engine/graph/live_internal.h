@@ -121,6 +121,9 @@ void phi_live_leave(struct phi_live *live);
 void phi_live_fail(struct phi_live *live, enum ph_status status, const char *format, ...)
     PH_PRINTF(3, 4);
 
+/* The same with an error that a call has filled in. */
+void phi_live_fail_as(struct phi_live *live, const struct ph_error *err);
+
 /* Counts and logs a failed call into stage number `i`. */
 void phi_live_count_failure(struct phi_live *live, size_t i, enum ph_status status,
                             const struct ph_frame *frame);

@@ -159,8 +159,10 @@ void phi_node_run_source(struct node *node)
             read_all(node);
         }
     }
-    if (status < 0)
-        phi_live_fail(live, status, "%s", err.text);
+    if (status < 0) {
+        err.status = (int32_t)status;
+        phi_live_fail_as(live, &err); /* its errno tells a missing file from a bad one */
+    }
     phi_live_advance(live, PHI_LIVE_DRAINING);
     if (phi_stage_end(live->seats[0].stage, &io) < 0)
         phi_live_count_failure(live, 0, PH_E_IO, NULL);
