@@ -77,7 +77,7 @@ def write_run(path, n_volumes, seed, weights, faces):
     return volumes, onsets
 
 
-def run_text(decoder="posterior", sinks="  - {type: record, images: all, task: faces}\n", engine="",
+def run_text(decoder="posterior", sinks="  - {type: record, task: faces}\n", engine="",
              display="", source="{type: wire, linger_s: 0.3}"):
     return f"""phosphene: 1
 title: test
@@ -98,12 +98,19 @@ display: {{stimuli: stimuli{', ' + display if display else ''}}}
 
 
 class Session:
-    """Everything a live run needs, in `folder`: stimuli, two runs, reference, mask, model, run.yaml."""
+    """Everything a live run needs, in `folder`: stimuli, two runs, reference, mask, model, run.yaml.
+    Without a model: addresses and processes only."""
 
-    def __init__(self, phos, folder):
+    def __init__(self, phos, folder, with_model=True):
         self.phos, self.folder = os.path.abspath(phos), folder
         self.n_engines = 0
         self.processes = []
+        self.bold, self.events_path = self.path("test_bold.nii"), self.path("test_events.tsv")
+        self.new_ports()
+        if with_model:
+            self.make_model()
+
+    def make_model(self):
         self.check("stimuli", "faces", "--out", "stimuli", "--n", str(N_FACES), "--size", "32")
         rng = np.random.default_rng(3)
         pixels = tensors.read(self.path("stimuli/stimuli.safetensors"))[0]["images"]
@@ -116,12 +123,10 @@ class Session:
         self.volumes, self.events = write_run(self.path("test"), N_TEST, 2, weights, faces)
         nifti.write(self.path("reference.nii"), train[:10].mean(0).astype("<f4"), voxel_mm=VOXEL_MM, tr_s=TR)
         nifti.write(self.path("mask.nii"), head().astype("<i2"), voxel_mm=VOXEL_MM, tr_s=TR)
-        self.bold, self.events_path = self.path("test_bold.nii"), self.path("test_events.tsv")
         self.write("run.yaml", run_text())
         self.check("fit", "posterior", "--run", "run.yaml", "--bold", "train_bold.nii", "--events",
                    "train_events.tsv", "--stimuli", "stimuli", "--components", str(N_COMPONENTS), "--out",
                    "model.safetensors")
-        self.new_ports()
 
     def path(self, name):
         return os.path.join(self.folder, name)
