@@ -239,8 +239,9 @@ static enum ph_status write_all(const struct decode *d, struct ph_error *reterr)
     };
     const struct phi_safetensors_pair pairs[] = {{"phosphene.kind", "decoded"},
                                                  {"phosphene.version", "1"},
-                                                 {"decoded.model", d->args->model}};
-    struct phi_safetensors_content content = {tensors, 7, pairs, 3};
+                                                 {"decoded.model", d->args->model},
+                                                 {"latents.space", d->model->space}};
+    struct phi_safetensors_content content = {tensors, 7, pairs, *d->model->space ? 4U : 3U};
 
     if (n_samples)
         tensors[content.n_tensors++] =

@@ -30,7 +30,7 @@ static enum ph_status load_pictures(const char *path, struct train_data **ret_da
 }
 
 static enum ph_status write_latents(const char *path, const float *latents, size_t n, size_t p,
-                                    const char *model, struct ph_error *reterr)
+                                    const char *model, const char *space, struct ph_error *reterr)
 {
     const struct phi_safetensors_tensor tensor = {.name = "latents",
                                                   .dtype = PHI_SAFETENSORS_F32,
@@ -40,8 +40,9 @@ static enum ph_status write_latents(const char *path, const float *latents, size
     const struct phi_safetensors_pair pairs[] = {{"phosphene.kind", "latents"},
                                                  {"phosphene.version", "1"},
                                                  {"latents.model", model},
+                                                 {"latents.space", space},
                                                  {"latents.scale", "whitened on the training set"}};
-    const struct phi_safetensors_content content = {&tensor, 1, pairs, 4};
+    const struct phi_safetensors_content content = {&tensor, 1, pairs, 5};
 
     return phi_safetensors_write(path, &content, reterr);
 }
@@ -56,6 +57,7 @@ struct encoding {
 static enum ph_status encode(struct encoding *e, const char *model, const char *pictures,
                              const char *out, struct ph_error *reterr)
 {
+    char space[TRAIN_SPACE];
     enum ph_status status = phi_weights_create(&e->weights);
 
     if (status != PH_OK)
@@ -75,7 +77,8 @@ static enum ph_status encode(struct encoding *e, const char *model, const char *
     if (!e->latents)
         return phi_error_nomem(reterr, "latents", e->data->n * e->p * sizeof(float));
     train_encoder_whiten(e->weights, e->features, e->data->n, e->latents);
-    return write_latents(out, e->latents, e->data->n, e->p, model, reterr);
+    train_encoder_space(e->weights, space);
+    return write_latents(out, e->latents, e->data->n, e->p, model, space, reterr);
 }
 
 static void report(const struct encoding *e, const char *out, bool json)

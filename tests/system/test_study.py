@@ -125,12 +125,12 @@ class Study(unittest.TestCase):
         return self.phos("eval", "dand", "--model", "dand/model.safetensors", "--stimuli", "test", "--out",
                          "study", "--draws", "99", "--json", *more, code=code)
 
-    def write_decoded(self, name, latents, pictures=None, shown=1):
+    def write_decoded(self, name, latents, pictures=None, shown=1, metadata=None):
         content = {"latents": latents.astype("f4"), "n_trials": np.full(N, shown, "i4"),
                    "samples": np.repeat(latents[:, None], 2, 1).astype("f4")}
         if pictures is not None:
             content["pictures"] = pictures
-        tensors.write(self.path(name), content)
+        tensors.write(self.path(name), content, metadata)
 
     def test_table(self):
         z = self.model()
@@ -175,6 +175,11 @@ class Study(unittest.TestCase):
         self.assertIn("never shown", self.study("--dand", "unseen.st", code=65).stderr)
         self.write_decoded("wide.st", np.zeros((N, P + 1)))
         self.assertIn("latents", self.study("--dand", "wide.st", code=65).stderr)
+        _, metadata = tensors.read(self.path("z.st"))
+        self.write_decoded("own.st", z, metadata=metadata)
+        self.study("--dand", "own.st")
+        self.write_decoded("other.st", z, metadata={"latents.space": "00000000"})
+        self.assertIn("another model", self.study("--dand", "other.st", code=65).stderr)
         self.study(code=2)
         self.study("--dand", "wide.st", "--eigenface", "a", "--eigenface", "b", code=2)
 

@@ -161,8 +161,17 @@ static enum ph_status read_latents(const struct phi_safetensors *file, struct st
     struct study_subject *s = &study->subjects[subject];
     const struct phi_safetensors_tensor *samples = phi_safetensors_find(file, "samples");
     size_t shape[3] = {study->n, study->faces.n_latent, 0};
-    enum ph_status status =
-        phi_safetensors_load_f32(file, "latents", 2, shape, &s->latents, reterr);
+    const char *of_file = phi_safetensors_metadata(file, "latents.space");
+    char space[TRAIN_SPACE];
+    enum ph_status status;
+
+    train_encoder_space(study->faces.weights, space);
+    if (of_file && strcmp(of_file, space) != 0)
+        return phi_error(reterr, PH_E_INVAL,
+                         "%s holds latents of another model (space %s) than %s (space %s): encode "
+                         "and fit with this one",
+                         phi_safetensors_path(file), of_file, study->args->model, space);
+    status = phi_safetensors_load_f32(file, "latents", 2, shape, &s->latents, reterr);
 
     if (status != PH_OK || !samples || samples->n_dims != 3)
         return status;

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "decode/ridge.h"
 #include "fit/trials.h"
 #include "io/safetensors.h"
@@ -27,6 +28,9 @@ static enum ph_status read_file(const char *path, size_t n_pictures, struct fit_
                            "set (phos encode)",
                            path, tensor->shape[0], n_pictures);
     if (status == PH_OK) {
+        const char *space = phi_safetensors_metadata(file, "latents.space");
+
+        (void)phi_str_copy(l->space, sizeof l->space, space ? space : "");
         l->n = tensor->shape[0];
         l->p = tensor->shape[1];
         status = phi_safetensors_load_f32(file, "latents", 2, tensor->shape, &l->z, reterr);

@@ -204,6 +204,7 @@ static enum ph_status fit_all(struct posterior_fit *f, struct ph_error *reterr)
         NIS_MARGIN * fmax(phi_chi2_quantile(p, NIS_QUANTILE) / p, f->training.nis_q999);
     f->model->pca = f->latents.pca;
     f->latents.pca = NULL;
+    memcpy(f->model->space, f->latents.space, sizeof f->model->space);
     if (f->set) {
         f->model->image[0] = phi_stimuli_height(f->set);
         f->model->image[1] = phi_stimuli_width(f->set);

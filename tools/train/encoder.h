@@ -30,6 +30,11 @@ PH_NODISCARD enum ph_status train_encoder_check(const struct phi_weights *weight
 void train_encoder_whiten(const struct phi_weights *weights, const float *features, size_t n,
                           float *ret);
 
+/* Names the latent space of `weights`, as checked: a hash of the components and their centre.
+ * Latents of models that differ in it must not be mixed, however many they are. */
+#define TRAIN_SPACE 16
+void train_encoder_space(const struct phi_weights *weights, char ret_space[TRAIN_SPACE]);
+
 /* The number of features of an encoder in `weights`; 0 if there is none. */
 size_t train_encoder_features(const struct phi_weights *weights);
 

@@ -276,6 +276,7 @@ static enum ph_status make_from(const struct phi_safetensors *file,
     const size_t free_shape[2] = {0, 0};
     const struct phi_safetensors_tensor *w;
     const char *chain = phi_safetensors_metadata(file, "chain");
+    const char *space = phi_safetensors_metadata(file, "latents.space");
     struct phi_posterior *post = NULL;
     int64_t version;
     uint32_t *blank;
@@ -296,6 +297,8 @@ static enum ph_status make_from(const struct phi_safetensors *file,
         status = phi_error_nomem(reterr, "the decoder", w->shape[1] * sizeof *blank);
     if (status == PH_OK)
         status = phi_decoder_model_create(blank, chain ? chain : "", &post, ret_model, reterr);
+    if (status == PH_OK && space)
+        (void)phi_str_copy((*ret_model)->space, sizeof(*ret_model)->space, space);
     phi_free(blank);
     phi_posterior_destroy(&post);
     return status;
@@ -365,7 +368,7 @@ enum ph_status phi_decoder_model_write(const struct phi_decoder_model *model, co
     };
     char texts[N_SCALARS][TEXT];
     struct scalar scalars[N_SCALARS];
-    struct phi_safetensors_pair pairs[N_SCALARS + 4] = {{"phosphene.kind", PHI_DECODER_KIND},
+    struct phi_safetensors_pair pairs[N_SCALARS + 5] = {{"phosphene.kind", PHI_DECODER_KIND},
                                                         {"phosphene.version", "1"},
                                                         {"chain", m.chain},
                                                         {"made_by", made_by}};
@@ -377,5 +380,7 @@ enum ph_status phi_decoder_model_write(const struct phi_decoder_model *model, co
         snprintf(texts[i], TEXT, "%.17g", *scalars[i].value);
         pairs[4 + i] = (struct phi_safetensors_pair){scalars[i].key, texts[i]};
     }
+    if (*m.space)
+        pairs[content.n_metadata++] = (struct phi_safetensors_pair){"latents.space", m.space};
     return phi_safetensors_write(path, &content, reterr);
 }

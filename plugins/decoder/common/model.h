@@ -18,6 +18,7 @@
 
 #define PHI_DECODER_KIND    "posterior"
 #define PHI_DECODER_VERSION 1
+#define PHI_DECODER_SPACE   16
 
 /* The assumed response; `scale` is 1 over the peak of the response to a stick. */
 struct phi_decoder_shape {
@@ -30,6 +31,7 @@ struct phi_decoder_model {
     double *on;                      /* [p], owned; x of the response that every event has alike */
     struct phi_pca *pca;             /* owned; NULL if the file has none */
     size_t image[3];                 /* height, width, channels of the pictures behind pca */
+    char space[PHI_DECODER_SPACE];   /* whose latents they are (phos encode); "" for pixels */
     struct ph_geometry geometry;     /* of the volumes; tr_s with it */
     uint32_t *voxels;                /* [q], owned, ascending voxel numbers */
     uint64_t layout;                 /* ph_layout_hash of them */
