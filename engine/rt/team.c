@@ -18,7 +18,8 @@ struct phi_team {
     pthread_cond_t done;
     /* below: protected by lock */
     unsigned job;    /* counts the loops */
-    size_t n_active; /* threads that have not finished this loop */
+    bool open;       /* the loop may have rounds left: threads that wake may join it */
+    size_t n_active; /* threads that have joined and not finished */
     bool stop;
     size_t n;
     void (*fn)(void *arg, size_t i);
@@ -47,11 +48,12 @@ static void work(void *self)
         void (*fn)(void *arg, size_t i);
         void *arg;
 
-        while (!team->stop && team->job == seen)
+        while (!team->stop && (!team->open || team->job == seen))
             (void)pthread_cond_wait(&team->work, &team->lock);
         if (team->stop)
             break;
         seen = team->job;
+        team->n_active++;
         n = team->n;
         fn = team->fn;
         arg = team->arg;
@@ -136,12 +138,15 @@ void phi_team_for(struct phi_team *team, size_t n, void (*fn)(void *arg, size_t 
     team->n = n;
     team->fn = fn;
     team->arg = arg;
-    team->n_active = team->n_threads;
+    team->open = true;
     team->job++;
     (void)pthread_cond_broadcast(&team->work);
     (void)pthread_mutex_unlock(&team->lock);
     do_rounds(team, n, fn, arg);
     (void)pthread_mutex_lock(&team->lock);
+    /* A thread that has not woken has nothing to do any more: on a busy machine it may be long in
+     * coming, and the volume does not wait for it. */
+    team->open = false;
     while (team->n_active > 0)
         (void)pthread_cond_wait(&team->done, &team->lock);
     (void)pthread_mutex_unlock(&team->lock);
