@@ -11,8 +11,8 @@ static size_t make_seeds(struct fuzz_seed *seeds)
 {
     static const char *const texts[] = {
         "onset\tduration\n1\t2\n",
-        "onset\tduration\ttrial_type\tstim_file\tstim_index\tamplitude\r\n"
-        "0.5\t1\tface\ta.png\t3\t0.5\r\n2\tn/a\tx\ty\tn/a\tn/a\r\n",
+        ("onset\tduration\ttrial_type\tstim_file\tstim_index\tamplitude\r\n"
+         "0.5\t1\tface\ta.png\t3\t0.5\r\n2\tn/a\tx\ty\tn/a\tn/a\r\n"),
         "trial_type\tonset\tduration\nhouse\t-1e3\tn/a\nface\t2\t0\n",
         "{\"RepetitionTime\": 2, \"SliceTiming\": [0, 0.5, 1], \"TaskName\": \"x\"}",
     };
