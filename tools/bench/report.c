@@ -155,8 +155,9 @@ static void print_pass(const struct bench_report *r, const struct bench_result *
     double sync_ms = fmin(r->before.sync_p50_ms, r->after.sync_p50_ms);
 
     if (p->rate > 0)
-        printf("\n%llu volumes at %g a second; the first %llu count in no time\n",
-               (unsigned long long)p->n_volumes, p->rate, (unsigned long long)p->n_skipped);
+        printf("\n%llu volumes at %g a second (%.1f reached); the first %llu count in no time\n",
+               (unsigned long long)p->n_volumes, p->rate, throughput(p),
+               (unsigned long long)p->n_skipped);
     else
         printf("\n%llu volumes flat out: %.1f volumes a second; latencies here are those of full "
                "queues\n",

@@ -79,8 +79,9 @@ static void gather_stage(struct gathering *g, size_t i)
         if (g->info->stages[i].kind != PH_STAGE_SINK && span->index < newest)
             g->result->stages_in_order = false;
         newest = span->index;
-        g->result->n_pictures += g->info->stages[i].kind == PH_STAGE_GENERATOR;
     }
+    if (g->info->stages[i].kind == PH_STAGE_GENERATOR)
+        g->result->n_pictures += phi_trace_count(g->trace, i);
 }
 
 /* Where both ends of a stretch stand in a volume, and the sender's time of it. */
