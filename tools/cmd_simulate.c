@@ -149,7 +149,7 @@ static int run_simulate(const struct cli_command *self, int argc, char **argv)
 
 const struct cli_command cmd_simulate = {
     "simulate",
-    "makes sessions from a real run's noise and simulated responses",
+    "make sessions from a real run's noise and simulated responses",
     "RUN.nii.gz",
     "Takes a real BOLD run as anatomy and noise, and adds responses to stimuli in a region at the\n"
     "back of the brain: latents of the stimuli through known weights and the SPM haemodynamic\n"

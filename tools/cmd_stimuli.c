@@ -403,7 +403,7 @@ static int run_stimuli(const struct cli_command *self, int argc, char **argv)
 
 const struct cli_command cmd_stimuli = {
     "stimuli",
-    "draws sets of procedural stimuli",
+    "draw sets of procedural stimuli",
     "faces|films",
     "Stimulus sets without a licence and with known attributes, the same on every machine.\n"
     "'phos stimuli faces --help' and 'phos stimuli films --help' tell more.",
