@@ -11,15 +11,16 @@
  * come from one thread, except `wake`, which may come from any.
  *
  * Kinds and what process does:
- *   source     waits for input, emits volume and event frames, volumes in ascending index with a
- *              PH_FLAG_GAP frame for each missing one (the engine fills holes that a source
- * leaves). PH_AGAIN: woken or nothing yet; PH_EOS: the run is over. filter     in place
- * (PH_CAP_IN_PLACE): changes io->in and returns; the engine passes it on. Otherwise: takes an
- * output frame, fills it, emits it. PH_SKIP: no output. decoder    as a filter that turns vectors
- * into latents; may emit any number per volume. generator  `render` draws the settled picture of a
- * latent; the anytime trio aim, step, peek serves the moving display between volumes. sink reads
- * every frame of the run: volumes or vectors after the last filter, latents, images and events, in
- * the order each stage emitted them.
+ *   - source: waits for input, emits volume and event frames, volumes in ascending index with a
+ *     PH_FLAG_GAP frame for each missing one (the engine fills holes that a source leaves).
+ *     PH_AGAIN: woken or nothing yet; PH_EOS: the run is over.
+ *   - filter: in place (PH_CAP_IN_PLACE) changes io->in and returns; the engine passes it on.
+ *     Otherwise takes an output frame, fills it, emits it. PH_SKIP: no output.
+ *   - decoder: as a filter that turns vectors into latents; may emit any number per volume.
+ *   - generator: `render` draws the settled picture of a latent; the anytime trio aim, step, peek
+ *     serves the moving display between volumes.
+ *   - sink: reads every frame of the run: volumes or vectors after the last filter, latents, images
+ *     and events, in the order each stage emitted them.
  *
  * Events pass every stage in order with the volumes; a stage that wants them has `event`. The
  * engine passes the event frame on by itself after `event` has returned.
