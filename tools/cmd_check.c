@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "cli.h"
+#include "files.h"
 #include "graph/run.h"
 #include "types.h"
 #include "watch.h"
@@ -33,17 +34,17 @@ static void print_json(bool good, const char *text)
     json_decref(root);
 }
 
-/* Whether `phos live` would take it: the display's part is the tools', not the engine's. */
-static enum ph_status check_file(const char *path, const struct cli_list *sets,
-                                 const struct phi_registry *registry, struct phi_run **ret_run,
-                                 struct ph_error *reterr)
+/* As 'phos live' would meet it: the run file, then what it points at, then the display. */
+static enum ph_status load(const char *path, const struct cli_list *sets, bool with_files,
+                           const struct phi_registry *registry, struct phi_run **ret_run,
+                           struct ph_error *reterr)
 {
-    struct watch *watch = NULL;
     enum ph_status status = phi_run_load(path, sets->items, sets->n, registry, ret_run, reterr);
 
+    if (status == PH_OK && with_files)
+        status = files_check(*ret_run, reterr);
     if (status == PH_OK)
-        status = watch_create(*ret_run, true, "", &watch, reterr);
-    watch_destroy(&watch);
+        status = watch_check(*ret_run, with_files, reterr);
     return status;
 }
 
@@ -53,8 +54,10 @@ static int run_check(const struct cli_command *self, int argc, char **argv)
     struct cli_list plugins = {0};
     bool print = false;
     bool json = false;
+    bool no_files = false;
     const struct cli_option options[] = {
         {CLI_LIST, "set", &sets, "STAGE.KEY=VALUE", "change a value of the run file"},
+        {CLI_BOOL, "no-files", &no_files, NULL, "do not look at the files it names"},
         {CLI_BOOL, "print", &print, NULL, "print the complete effective configuration"},
         CLI_JSON(&json),
         CLI_PLUGINS(&plugins),
@@ -71,10 +74,10 @@ static int run_check(const struct cli_command *self, int argc, char **argv)
         return cli_usage(self, "one run file is needed");
     if (types_open(&plugins, &registry, &err) != PH_OK)
         return cli_fail_as(CLI_CONFIG, &err);
-    if (check_file(args.operands[0], &sets, registry, &run, &err) == PH_OK)
+    if (load(args.operands[0], &sets, !no_files && !print, registry, &run, &err) == PH_OK)
         code = print ? print_run(run) : CLI_DONE;
     else
-        code = err.status == PH_E_IO ? cli_fail(&err) : cli_fail_as(CLI_CONFIG, &err);
+        code = !run && err.status == PH_E_IO ? cli_fail(&err) : cli_fail_as(CLI_CONFIG, &err);
     if (json && !print)
         print_json(code == CLI_DONE, err.text);
     else if (code == CLI_DONE && !print)
@@ -88,9 +91,12 @@ const struct cli_command cmd_check = {
     .name = "check",
     .summary = "say whether a run file is right, or what it means",
     .operands = "RUN.yaml",
-    .text = "Reads RUN.yaml as 'phos live' would, without starting anything. Exit code 78 and a\n"
-            "message with line and column if something is wrong. --print shows every value that\n"
-            "would be used, defaults included.",
+    .text =
+        "Reads RUN.yaml as 'phos live' would, without starting anything: are all values right,\n"
+        "the files it names there and of the right kind, the display's settings good? Exit code\n"
+        "78 and a message with line and column if something is wrong. Whether a model fits the\n"
+        "scan shows when the scanner has told its geometry. --print shows every value that\n"
+        "would be used, defaults included, and looks at no files.",
     .examples = "phos check run.yaml\nphos check run.yaml --print\n"
                 "phos check run.yaml --set engine.workers=1 --json",
     .run = run_check,

@@ -177,6 +177,40 @@ static enum ph_status open_stimuli(struct watch *watch, struct ph_error *reterr)
     return PH_OK;
 }
 
+/* Puts the setting's place before what was wrong with the stimuli. */
+static void refuse_stimuli(const struct phi_run *run, struct ph_error *reterr)
+{
+    for (size_t i = 0; i < run->n_display; i++)
+        if (strcmp(run->display[i].key, "stimuli") == 0)
+            (void)phi_error_prefix(reterr, "%s:%d:%d: display.stimuli", run->path,
+                                   run->display[i].line, run->display[i].column);
+}
+
+static enum ph_status read_all(const struct phi_run *run, bool with_files, struct watch *watch,
+                               struct ph_error *reterr)
+{
+    enum ph_status status = read_settings(run, watch, reterr);
+
+    if (status == PH_OK && with_files) {
+        status = open_stimuli(watch, reterr);
+        if (status != PH_OK)
+            refuse_stimuli(run, reterr);
+    }
+    return status;
+}
+
+enum ph_status watch_check(const struct phi_run *run, bool with_files, struct ph_error *reterr)
+{
+    struct watch *watch = phi_calloc(1, sizeof *watch);
+    enum ph_status status;
+
+    if (!watch)
+        return phi_error_nomem(reterr, "the display's settings", sizeof *watch);
+    status = read_all(run, with_files, watch, reterr);
+    watch_destroy(&watch);
+    return status;
+}
+
 static bool find_stimulus(void *context, int32_t index, const uint8_t **ret_rgb,
                           uint32_t *ret_width, uint32_t *ret_height)
 {
@@ -238,9 +272,7 @@ enum ph_status watch_create(const struct phi_run *run, bool headless, const char
         .screenshot = take_screenshot,
         .screenshot_context = watch,
     };
-    status = read_settings(run, watch, reterr);
-    if (status == PH_OK)
-        status = open_stimuli(watch, reterr);
+    status = read_all(run, true, watch, reterr);
     if (status != PH_OK) {
         watch_destroy(&watch);
         return status;

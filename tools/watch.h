@@ -31,6 +31,10 @@ PH_NODISCARD enum ph_status watch_create(const struct phi_run *run, bool headles
                                          const char *out_dir, struct watch **ret_watch,
                                          struct ph_error *reterr);
 
+/* Says what watch_create would refuse; without `with_files` it does not look for the stimuli. */
+PH_NODISCARD enum ph_status watch_check(const struct phi_run *run, bool with_files,
+                                        struct ph_error *reterr);
+
 /* Frees; accepts NULL, clears *watch. */
 void watch_destroy(struct watch **watch);
 

@@ -94,6 +94,7 @@ void phi_run_replace_source(struct phi_run *run, const struct ph_stage_type *typ
                             struct phi_params **params)
 {
     phi_params_destroy(&run->source.params);
+    phi_free(run->source.places);
     run->source = (struct phi_run_stage){.type = type, .params = *params};
     (void)phi_str_copy(run->source.name, sizeof run->source.name, strchr(type->id, '/') + 1);
     *params = NULL;
@@ -105,8 +106,10 @@ void phi_run_destroy(struct phi_run **run)
 
     if (!run || !*run)
         return;
-    for (size_t i = 0; (stage = phi_run_stage_at(*run, i)); i++)
+    for (size_t i = 0; (stage = phi_run_stage_at(*run, i)); i++) {
         phi_params_destroy(&stage->params);
+        phi_free(stage->places);
+    }
     for (size_t i = 0; i < (*run)->n_display; i++) {
         phi_free((*run)->display[i].key);
         phi_free((*run)->display[i].value);
@@ -168,6 +171,7 @@ static enum ph_status set_one(struct phi_run *run, const char *name, const char 
                               const char *value, struct ph_error *reterr)
 {
     struct phi_run_stage *stage;
+    enum ph_status status;
 
     if (strcmp(name, "engine") == 0)
         return phi_params_set(run->engine, key, value, NULL, reterr);
@@ -176,7 +180,11 @@ static enum ph_status set_one(struct phi_run *run, const char *name, const char 
     stage = phi_run_find(run, name);
     if (!stage)
         return unknown_stage(run, name, reterr);
-    return phi_params_set(stage->params, key, value, NULL, reterr);
+    status = phi_params_set(stage->params, key, value, NULL, reterr);
+    if (status == PH_OK && stage->places)
+        stage->places[phi_param_find(stage->type, key) - stage->type->params] =
+            (struct phi_run_place){0, 0};
+    return status;
 }
 
 enum ph_status phi_run_set(struct phi_run *run, const char *text, struct ph_error *reterr)

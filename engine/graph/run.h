@@ -44,10 +44,17 @@ enum phi_render_policy { PHI_RENDER_EACH = 0, PHI_RENDER_FINAL = 1 };
 
 enum phi_gap_policy { PHI_GAP_MARK = 0, PHI_GAP_STOP = 1 };
 
+/* Where a value stands in the run file, from 1; zeros if it comes from elsewhere. */
+struct phi_run_place {
+    int line;
+    int column;
+};
+
 struct phi_run_stage {
     const struct ph_stage_type *type;
     char name[PHI_STAGE_NAME];
-    struct phi_params *params; /* owned */
+    struct phi_params *params;    /* owned */
+    struct phi_run_place *places; /* [type's n_params], owned; of the values. NULL: unknown */
     enum phi_on_error on_error;
     int line; /* in the run file, from 1; 0 if it comes from elsewhere */
     int column;

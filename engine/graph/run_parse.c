@@ -153,6 +153,7 @@ static enum ph_status visit_stage_key(const struct parser *p, struct fy_node *ke
 {
     struct phi_run_stage *stage = arg;
     const char *name = text_of(key);
+    enum ph_status status;
 
     if (strcmp(name, "type") == 0)
         return PH_OK;
@@ -160,7 +161,14 @@ static enum ph_status visit_stage_key(const struct parser *p, struct fy_node *ke
         return set_name(p, key, value, stage);
     if (strcmp(name, "on_error") == 0)
         return set_on_error(p, key, value, stage);
-    return visit_param(p, key, value, stage->params);
+    status = visit_param(p, key, value, stage->params);
+    if (status == PH_OK) {
+        struct phi_run_place *place =
+            &stage->places[phi_param_find(stage->type, name) - stage->type->params];
+
+        place_of(fy_node_is_scalar(value) ? value : key, &place->line, &place->column);
+    }
+    return status;
 }
 
 static enum ph_status check_name(const struct parser *p, struct fy_node *at,
@@ -194,6 +202,9 @@ static enum ph_status read_stage(const struct parser *p, enum ph_stage_kind kind
         status = phi_params_create(stage->type, &stage->params, p->err);
     if (status != PH_OK)
         return locate(p, type_node);
+    stage->places = phi_calloc((size_t)stage->type->n_params + 1, sizeof *stage->places);
+    if (!stage->places)
+        return phi_error_nomem(p->err, "places in the run file", stage->type->n_params);
     (void)phi_str_copy(stage->name, sizeof stage->name, type_name);
     status = each(p, map, owner, visit_stage_key, stage);
     return status == PH_OK ? check_name(p, type_node, stage) : status;

@@ -150,6 +150,16 @@ def check_fit(folder):
     check(open(os.path.join(folder, 'm.safetensors'), 'rb').read() == first, 'same bits again')
 
 
+def check_run_file(folder):
+    """The model as a run file names it: phos check takes it, though the sizes are known to the scanner alone."""
+    with open(os.path.join(folder, 'live.yaml'), 'w') as f:
+        f.write(open(os.path.join(folder, 'run.yaml')).read() +
+                'decoder: {type: posterior, model: m.safetensors}\n'
+                'generators:\n  - {type: eigenface, model: m.safetensors}\n')
+    done = subprocess.run([PHOS, 'check', 'live.yaml'], cwd=folder, capture_output=True, text=True)
+    check(done.returncode == 0 and done.stdout == 'live.yaml: valid\n', 'phos check: ' + done.stderr)
+
+
 def check_latents(folder):
     """Pixels are 128 + factors times patterns, so the linear map draws each picture again."""
     model = os.path.join(folder, 'm.safetensors')
@@ -237,6 +247,7 @@ def check_refusals(folder):
 with tempfile.TemporaryDirectory() as work:
     make_session(work)
     check_fit(work)
+    check_run_file(work)
     check_latents(work)
     check_decode(work)
     check_refusals(work)
