@@ -96,10 +96,12 @@ static double chain_floor_ms(const struct bench_report *r, const struct bench_re
     return sum;
 }
 
-/* Volumes a second behind the first one. */
+/* Acknowledged volumes a second behind the first one. */
 static double throughput(const struct bench_result *pass)
 {
-    return pass->seconds > 0 ? (double)(pass->n_volumes - 1) / pass->seconds : 0;
+    return pass->seconds > 0 && pass->sent.n_acked > 0
+               ? (double)(pass->sent.n_acked - 1) / pass->seconds
+               : 0;
 }
 
 static void machine(char *model, size_t size)
