@@ -5,6 +5,7 @@
 
 /* One kind a line. */
 static const struct cli_command *const kinds[] = {
+    &eval_categories,
     &eval_dand,
     &eval_features,
     &eval_identification,

@@ -8,6 +8,7 @@
 
 #include "cli.h"
 
+extern const struct cli_command eval_categories;
 extern const struct cli_command eval_dand;
 extern const struct cli_command eval_features;
 extern const struct cli_command eval_identification;
