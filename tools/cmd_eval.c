@@ -10,6 +10,7 @@ static const struct cli_command *const kinds[] = {
     &eval_features,
     &eval_identification,
     &eval_images,
+    &eval_streaming,
 };
 
 static int run_eval(const struct cli_command *self, int argc, char **argv)

@@ -8,7 +8,8 @@
 #include "decode/trial.h"
 #include "eval/blocks.h"
 
-#define LEAST_SHARE 1e-3
+#define LEAST_SHARE   1e-3
+#define MOST_IN_CHUNK 0.9
 
 /* One fit on a choice of blocks. */
 struct fit {
@@ -73,8 +74,25 @@ static size_t n_turns(const struct fit *fit)
     return most;
 }
 
+/* The largest share of a block's response that one chunk of rows holds; 1 where there is hardly any
+ * response in the rows, `most` being the energy of a whole one. */
+static double largest_chunk(const struct block_fold *f, size_t block, double most)
+{
+    double total = 0, chunk = 0, largest = 0;
+
+    for (size_t i = 0; i < f->n; i++) {
+        double h = f->column[i * f->blocks->n + block];
+
+        chunk = i > 0 && f->chunk[i] == f->chunk[i - 1] ? chunk + h * h : h * h;
+        largest = fmax(largest, chunk);
+        total += h * h;
+    }
+    return total > LEAST_SHARE * most ? largest / total : 1;
+}
+
 /* Blocks not used, but in the rows, get a column of their own, fitted without penalty: what they
- * looked like teaches nothing. */
+ * looked like teaches nothing. One that a single chunk could settle would leave nothing over when
+ * that chunk is left out to find the noise. */
 static size_t list_free(const struct fit *fit, size_t *ret_block)
 {
     const struct block_fold *f = fit->fold;
@@ -86,7 +104,7 @@ static size_t list_free(const struct fit *fit, size_t *ret_block)
     for (size_t b = 0; b < nb; b++)
         most = fmax(most, energy[b]);
     for (size_t b = 0; b < nb; b++)
-        if (!fit->used[b] && energy[b] > LEAST_SHARE * most)
+        if (!fit->used[b] && largest_chunk(f, b, most) < MOST_IN_CHUNK)
             ret_block[n_free++] = b;
     return n_free;
 }

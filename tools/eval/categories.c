@@ -73,18 +73,24 @@ double category_accuracy(const struct category_scores *scores, size_t s, const u
     return (double)right / (double)n;
 }
 
-/* The temperature under which the other blocks' categories are most likely at the end. */
+/* Log probability of the categories shown after every step, of all blocks but one. */
+static double log_likelihood(const struct category_scores *s, size_t but, double tau)
+{
+    double sum = 0;
+
+    for (size_t b = 0; b < s->blocks->n; b++)
+        for (size_t t = 0; b != but && t < s->n_steps; t++)
+            sum += log(category_probability(s, b, t, s->blocks->block[b].category, tau));
+    return sum;
+}
+
 static double choose_tau(const struct category_scores *s, size_t but)
 {
     double best = -INFINITY, best_tau = 1;
 
     for (size_t i = 0; i < N_TAUS; i++) {
-        double tau = exp2(0.5 * (double)i), sum = 0;
+        double tau = exp2(0.5 * (double)i), sum = log_likelihood(s, but, tau);
 
-        for (size_t b = 0; b < s->blocks->n; b++)
-            if (b != but)
-                sum += log(
-                    category_probability(s, b, s->n_steps - 1, s->blocks->block[b].category, tau));
         if (sum > best) {
             best = sum;
             best_tau = tau;

@@ -13,5 +13,6 @@ extern const struct cli_command eval_dand;
 extern const struct cli_command eval_features;
 extern const struct cli_command eval_identification;
 extern const struct cli_command eval_images;
+extern const struct cli_command eval_streaming;
 
 #endif
