@@ -10,7 +10,7 @@
 #include "report/report.h"
 
 struct args {
-    const char *dir, *stimuli, *first, *live, *send, *title, *label;
+    const char *dir, *stimuli, *first, *latents, *live, *send, *title, *label;
     bool json;
 };
 
@@ -74,12 +74,27 @@ static enum ph_status add_scores(json_t *report, const struct args *a, struct ph
     return status;
 }
 
+static enum ph_status add_latents(json_t *report, const struct args *a, struct ph_error *reterr)
+{
+    json_t *course = NULL;
+    enum ph_status status = report_latents(a->dir, a->latents, &course, reterr);
+
+    if (status == PH_OK)
+        (void)json_object_set_new(report, "latents", course);
+    return status;
+}
+
 static enum ph_status add_journal(json_t *report, const struct args *a, struct ph_error *reterr)
 {
     json_t *journal = NULL;
-    json_t *volumes = json_object();
-    enum ph_status status = report_journal(a->dir, &journal, reterr);
+    json_t *volumes;
+    char path[PHI_PATH_MAX];
+    enum ph_status status;
 
+    if (phi_path_join(path, sizeof path, a->dir, "journal") && !phi_path_exists(path) && !a->send)
+        return PH_OK; /* a run of files keeps none */
+    status = report_journal(a->dir, &journal, reterr);
+    volumes = json_object();
     (void)json_object_set_new(report, "volumes", volumes);
     if (status != PH_OK)
         return status;
@@ -132,6 +147,8 @@ static int make_report(const struct args *a)
     (void)json_object_set_new(report, "label", json_string(a->label));
     if (a->stimuli)
         status = add_scores(report, a, &err);
+    if (status == PH_OK && a->latents)
+        status = add_latents(report, a, &err);
     if (status == PH_OK)
         status = add_journal(report, a, &err);
     if (status == PH_OK && a->live)
@@ -154,6 +171,8 @@ static int run_report(const struct cli_command *self, int argc, char **argv)
     const struct cli_option options[] = {
         {CLI_TEXT, "stimuli", &a.stimuli, "DIR", "what was shown (phos stimuli); scores pictures"},
         {CLI_TEXT, "first", &a.first, "NAME", "generator whose scores come first"},
+        {CLI_TEXT, "latents", &a.latents, "FILE",
+         "true 'latents' [stimulus][p]: calibration, identification against time"},
         {CLI_TEXT, "live", &a.live, "FILE.json", "what 'phos live --json' printed: latency"},
         {CLI_TEXT, "send", &a.send, "FILE.json", "what 'phos send --json' printed: volumes"},
         {CLI_TEXT, "title", &a.title, "TEXT", "title of the page"},
@@ -175,9 +194,11 @@ const struct cli_command cmd_report = {
     .name = "report",
     .summary = "say how a recorded run went: report.json and a page",
     .operands = "RECORDING",
-    .text = "Scores the recorded pictures of each stimulus' last showing against what was shown\n"
-            "(identification with chance, interval and permutation test), counts the journal, and\n"
-            "writes report.json and report.html, which opens without a network.",
+    .text =
+        "Scores the recorded pictures of each stimulus' last showing against what was shown\n"
+        "(identification with chance, interval and permutation test), and with --latents what\n"
+        "was known of each trial at each second after its onset; counts the journal, and writes\n"
+        "report.json and report.html, which opens without a network.",
     .examples = "phos report recording --stimuli stimuli/test\n"
                 "phos report recording --stimuli stimuli/test --live live.json --send send.json",
     .run = run_report,

@@ -260,6 +260,8 @@ enum ph_status report_html(const char *dir, const json_t *report, const char *pa
     put_picture(out, dir, "film.png", "every stimulus as it was decoded (above) and shown (below)");
     put_figures(out, report);
     put_quality(out, dir);
+    put_picture(out, dir, REPORT_COURSE, "trials as they became known: newest statements");
+    put_picture(out, dir, REPORT_CALIBRATION, "do intervals hold as often as they say");
     put_picture(out, dir, "window.png", "the operator's window at the end of the run");
     (void)fputs("</body></html>\n", out);
     if (fclose(out) != 0)

@@ -37,6 +37,17 @@ PH_NODISCARD enum ph_status report_score(const char *dir, const struct phi_stimu
 PH_NODISCARD enum ph_status report_journal(const char *dir, json_t **ret_json,
                                            struct ph_error *reterr);
 
+/* Pictures that report_latents leaves in the recording. */
+#define REPORT_COURSE      "latents.png"
+#define REPORT_CALIBRATION "calibration.png"
+
+/* Holds the recorded latents of trials against `truth` ("latents" [stimulus][p]): at each second
+ * after the onset 2-way identification among all stimuli, coverage of 90 % intervals and share of
+ * the information, of the newest statements; new reference, and two plots in `dir`. PH_E_IO without
+ * recorded latents, PH_E_INVAL if no trial's stimulus is known. */
+PH_NODISCARD enum ph_status report_latents(const char *dir, const char *truth, json_t **ret_json,
+                                           struct ph_error *reterr);
+
 /* Writes `path`, one page that needs no network: title, label, scores, pictures (window.png and
  * film.png of the recording), plots of its quality table where there is one. */
 PH_NODISCARD enum ph_status report_html(const char *dir, const json_t *report, const char *path,
