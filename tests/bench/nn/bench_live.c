@@ -54,10 +54,10 @@ static double seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void check(int status, const char *what)
+static void check(dnnl_status_t status, const char *what)
 {
-    if (status != 0) {
-        fprintf(stderr, "%s failed with %d\n", what, status);
+    if (status != dnnl_success) {
+        fprintf(stderr, "%s failed with %d\n", what, (int)status);
         exit(1);
     }
 }
