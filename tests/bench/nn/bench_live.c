@@ -54,10 +54,10 @@ static double seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void check(dnnl_status_t status, const char *what)
+static void check(int status, const char *what)
 {
-    if (status != dnnl_success) {
-        fprintf(stderr, "%s failed with %d\n", what, (int)status);
+    if (status != 0) {
+        fprintf(stderr, "%s failed with %d\n", what, status);
         exit(1);
     }
 }
@@ -66,7 +66,7 @@ static dnnl_memory_desc_t desc(int n, const dnnl_dim_t *dims, dnnl_format_tag_t 
 {
     dnnl_memory_desc_t d;
 
-    check(dnnl_memory_desc_init_by_tag(&d, n, dims, dnnl_f32, tag), "a description");
+    check((int)dnnl_memory_desc_init_by_tag(&d, n, dims, dnnl_f32, tag), "a description");
     return d;
 }
 
@@ -113,15 +113,15 @@ static void bind(struct bare *bare, int i, int arg, const dnnl_memory_desc_t *d)
         data[k] = 0.01f * (float)(k % 7);
     bare->block[i] = data;
     bare->arg[i].arg = arg;
-    check(dnnl_memory_create(&bare->arg[i].memory, d, engine, data), "memory");
+    check((int)dnnl_memory_create(&bare->arg[i].memory, d, engine, data), "memory");
 }
 
 static double run_bare(const struct bare *bare)
 {
     double start = seconds();
 
-    check(dnnl_primitive_execute(bare->primitive, stream, 4, bare->arg), "a layer");
-    check(dnnl_stream_wait(stream), "a layer");
+    check((int)dnnl_primitive_execute(bare->primitive, stream, 4, bare->arg), "a layer");
+    check((int)dnnl_stream_wait(stream), "a layer");
     return seconds() - start;
 }
 
@@ -146,7 +146,7 @@ static double make(const struct layer *l, dnnl_alg_kind_t kind, struct bare *bar
     memset(bare, 0, sizeof *bare);
     if (describe(l, kind, &pd) != dnnl_success)
         return best;
-    check(dnnl_primitive_create(&bare->primitive, pd), "a layer");
+    check((int)dnnl_primitive_create(&bare->primitive, pd), "a layer");
     bind(bare, 0, DNNL_ARG_SRC, dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0));
     bind(bare, 1, DNNL_ARG_WEIGHTS, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
     bind(bare, 2, DNNL_ARG_BIAS, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 1));
@@ -308,8 +308,8 @@ int main(int argc, char **argv)
 {
     int verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
 
-    check(dnnl_engine_create(&engine, dnnl_cpu, 0), "the engine");
-    check(dnnl_stream_create(&stream, engine, dnnl_stream_default_flags), "the stream");
+    check((int)dnnl_engine_create(&engine, dnnl_cpu, 0), "the engine");
+    check((int)dnnl_stream_create(&stream, engine, dnnl_stream_default_flags), "the stream");
     for (int threads = 1; threads <= 2; threads++) {
         phi_nn_set_threads(threads);
         bench_dand(verbose && threads == 1);
