@@ -12,6 +12,7 @@ static const struct cli_command *const kinds[] = {
     &eval_identification,
     &eval_images,
     &eval_streaming,
+    &eval_prednet,
 };
 
 static int run_eval(const struct cli_command *self, int argc, char **argv)

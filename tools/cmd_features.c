@@ -7,10 +7,11 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "cli.h"
+#include "decode/linalg.h"
 #include "decode/pca.h"
 #include "film/walk.h"
 
-#define MAX_FIT_FRAMES  1500 /* that components are fitted on */
+#define MAX_FIT_FRAMES  600 /* that components are fitted on */
 #define MAX_FRAME_BYTES ((size_t)8 << 30)
 
 struct features_args {
@@ -271,6 +272,7 @@ static int make_features(const struct features_args *args)
     int code = CLI_DONE;
 
     cli_catch_interrupts();
+    (void)phi_blas_set_threads(1); /* the same bits on any machine */
     status = film_source_open(&from, &f.source, &err);
     if (status == PH_OK) {
         f.t = phi_prednet_r_size(&f.source.config, from.layer);

@@ -15,5 +15,6 @@ extern const struct cli_command eval_features;
 extern const struct cli_command eval_identification;
 extern const struct cli_command eval_images;
 extern const struct cli_command eval_streaming;
+extern const struct cli_command eval_prednet;
 
 #endif

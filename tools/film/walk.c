@@ -10,6 +10,7 @@
 #include "io/events.h"
 #include "io/nifti_file.h"
 #include "io/sidecar.h"
+#include "nn/prim.h"
 
 enum ph_status film_source_open(const struct film_source_from *from, struct film_source *ret_source,
                                 struct ph_error *reterr)
@@ -23,6 +24,7 @@ enum ph_status film_source_open(const struct film_source_from *from, struct film
     enum ph_status status;
 
     memset(ret_source, 0, sizeof *ret_source);
+    phi_nn_set_threads(1); /* more would wait for each other on pictures this small */
     status = phi_prednet_file_config(from->model, &ret_source->config, reterr);
     if (status == PH_OK)
         status = phi_film_open(from->film, &ret_source->film, reterr);

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The film study in three parts, shared by the files behind `phos eval prednet`: how well the
+ * network predicts, how well R of a layer is decoded, and what it draws from what was decoded.
+ * Set-up code; one thread.
+ */
+#ifndef TOOLS_EVAL_PREDNET_H
+#define TOOLS_EVAL_PREDNET_H
+
+#include <jansson.h>
+
+#include "film/walk.h"
+#include "fit/voxels.h"
+#include "stimuli/sheet.h"
+
+#define STUDY_COLUMNS 10 /* frames on a sheet */
+
+/* Mean squared error and SSIM of pictures, summed up. */
+struct study_score {
+    double mse, ssim;
+    size_t n;
+};
+
+/* Adds a picture against the truth, both planes [3][h][w] in 0..1. */
+PH_NODISCARD enum ph_status study_score_add(struct study_score *score, const float *picture,
+                                            const float *truth, size_t h, size_t w,
+                                            struct ph_error *reterr);
+
+/* {"mse":, "ssim":, "frames":}; owned by the caller. */
+json_t *study_score_json(const struct study_score *score);
+
+/* One-step predictions against showing the last frame again, over whole clips, and what is guessed
+ * 1 to 5 frames beyond the tenth; a sheet of stimulus, prediction and error to `sheet`. */
+PH_NODISCARD enum ph_status study_predict(struct film_source *source, const char *sheet,
+                                          json_t **ret_report, struct ph_error *reterr);
+
+/* Decoded and true R of one layer, one row for every volume that has both. */
+struct study_layer {
+    int layer;
+    size_t n, t;
+    size_t *volume;  /* [n] rising */
+    float *estimate; /* [n][t] */
+    float *truth;    /* [n][t] */
+};
+
+PH_NODISCARD enum ph_status
+study_layer_decode(const char *ridge, int layer, const struct fit_voxels *voxels,
+                   const struct film_run *run, struct film_source *source,
+                   struct study_layer *ret_layer, struct ph_error *reterr);
+void study_layer_fini(struct study_layer *layer);
+
+/* Correlations per unit over time and per volume over space, with their null: the truth shifted in
+ * a circle by 15 volumes or more, `n_draws` times. */
+PH_NODISCARD enum ph_status study_layer_score(const struct study_layer *layer, size_t n_draws,
+                                              json_t **ret_report, struct ph_error *reterr);
+
+/* Frames drawn from the layer's decode and its controls, scored against the stimulus. */
+struct study_drawing {
+    const struct film_source_from *from; /* the network and film; the layer is the decode's */
+    const struct film_run *run;
+    const struct study_layer *layer;
+    bool seen;               /* the Error units see the film */
+    size_t n_volumes;        /* drawn at most */
+    struct phi_sheet *sheet; /* rows from first_row on take the pictures */
+    size_t first_row;
+};
+PH_NODISCARD enum ph_status study_draw(const struct study_drawing *drawing, json_t *report,
+                                       struct ph_error *reterr);
+
+/* Rows of the sheet that study_draw fills, and the label of each. */
+#define STUDY_CONTROLS 4
+const char *study_control_name(size_t control);
+
+#endif
