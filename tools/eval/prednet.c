@@ -92,8 +92,10 @@ static enum ph_status decode_layer(struct study *s, const char *text, json_t *ro
 static enum ph_status make_sheet(const struct study *s, struct phi_sheet **ret_sheet,
                                  struct ph_error *reterr)
 {
+    size_t n_volumes = (size_t)s->args->n_volumes;
     const struct phi_sheet_layout layout = {.n_rows = 1 + STUDY_CONTROLS * s->n_layers,
-                                            .n_cols = STUDY_COLUMNS,
+                                            .n_cols = n_volumes < STUDY_COLUMNS ? n_volumes
+                                                                                : STUDY_COLUMNS,
                                             .tile_width = 80,
                                             .tile_height = 80 * s->source.film.h / s->source.film.w,
                                             .left = 110,
