@@ -7,7 +7,6 @@
 static const struct cli_command *const kinds[] = {
     &eval_categories,
     &eval_dand,
-    &eval_blocks,
     &eval_features,
     &eval_identification,
     &eval_images,

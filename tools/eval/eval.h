@@ -10,7 +10,6 @@
 
 extern const struct cli_command eval_categories;
 extern const struct cli_command eval_dand;
-extern const struct cli_command eval_blocks;
 extern const struct cli_command eval_features;
 extern const struct cli_command eval_identification;
 extern const struct cli_command eval_images;
