@@ -16,7 +16,8 @@ enum ph_status phi_video_start(struct ph_error *reterr)
 {
     /* Shared-memory images instead of a software OpenGL texture: 1 ms a frame instead of 4. */
     SDL_SetHint(SDL_HINT_FRAMEBUFFER_ACCELERATION, "0");
-    SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1"); /* the command handles SIGINT */
+    SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");        /* the command handles SIGINT */
+    SDL_SetHint(SDL_HINT_QUIT_ON_LAST_WINDOW_CLOSE, "0"); /* a closed window does not end the run */
     SDL_SetHint(SDL_HINT_VIDEO_ALLOW_SCREENSAVER, "0");
     if (SDL_InitSubSystem(SDL_INIT_VIDEO) != 0)
         return phi_error(reterr, PH_E_PEER,
