@@ -41,10 +41,10 @@ def free_port():
         return s.getsockname()[1]
 
 
-def wait_for(condition, what, seconds=30):
+def wait_for(condition, what, seconds=20):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, f"waited in vain for {what}"
+        assert time.monotonic() < end, f"waited in vain for {what() if callable(what) else what}"
         time.sleep(0.02)
 
 
@@ -167,14 +167,18 @@ class Session:
         self.processes.append(process)
         return process
 
+    @staticmethod
+    def read_log(engine):
+        with open(engine.base + ".log") as f:
+            return f.read()
+
     def finish(self, engine, code=0, seconds=60):
         """Waits for the engine's end; gives its summary."""
         try:
             got = engine.wait(seconds)
         except subprocess.TimeoutExpired:
             got = None
-        with open(engine.base + ".log") as f:
-            log = f.read()
+        log = self.read_log(engine)
         assert got == code, (got, log[-3000:])
         with open(engine.base + ".json") as f:
             text = f.read()
