@@ -44,7 +44,7 @@ static int zeros(struct phi_graph *graph, struct phi_shape shape)
 struct phi_prednet_state phi_prednet_zero_state(struct phi_graph *graph,
                                                 const struct phi_prednet_config *config)
 {
-    struct phi_prednet_state state;
+    struct phi_prednet_state state = {0};
 
     for (int l = 0; l < config->n_layers; l++) {
         struct phi_shape shape = phi_prednet_shape(config, l);

@@ -108,7 +108,7 @@ static enum ph_status choose_model(const struct parser *p, const char *type)
     size_t n = 0;
     const char *near;
 
-    for (; p->models[n] && n < 16; n++) {
+    for (; n < 16 && p->models[n]; n++) {
         names[n] = strchr(p->models[n]->id, '/') + 1;
         if (strcmp(names[n], type) == 0) {
             p->recipe->model_type = p->models[n];
