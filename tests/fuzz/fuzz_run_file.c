@@ -14,7 +14,7 @@ static struct phi_registry *registry;
 
 static size_t make_seeds(struct fuzz_seed *seeds)
 {
-    static const char *const texts[] = {
+    static const char whole[] =
         "phosphene: 1\ntitle: a\nsource: {type: wire, credit: 4}\n"
         "filters:\n  - {type: realign, reference: r.nii}\n  - {type: smooth, fwhm_mm: 4}\n"
         "  - {type: mask, name: head, file: m.nii, on_error: stop}\n  - {type: normalise}\n"
@@ -22,9 +22,12 @@ static size_t make_seeds(struct fuzz_seed *seeds)
         "generators:\n  - {type: eigenface, model: m.safetensors}\n"
         "sinks: [{type: publish}, {type: record}]\n"
         "engine: {workers: 2, queue_depth: 8}\n"
-        "display:\n  operator: {window: true, width: 1280}\n  stimuli: \"s\\u00e9t\"\n",
-        "phosphene: 1\nsource: &s {type: nifti, path: a.nii}\n"
-        "decoder:\n  type: stream\n  model: m\n  lags_s: [0, 2, 4]\n",
+        "display:\n  operator: {window: true, width: 1280}\n  stimuli: \"s\\u00e9t\"\n";
+    static const char anchor[] = "phosphene: 1\nsource: &s {type: nifti, path: a.nii}\n"
+                                 "decoder:\n  type: stream\n  model: m\n  lags_s: [0, 2, 4]\n";
+    static const char *const texts[] = {
+        whole,
+        anchor,
         "{\"phosphene\": 1, \"source\": {\"type\": \"journal\", \"path\": \"x\"}}",
     };
     size_t n = 0;
