@@ -60,10 +60,10 @@ static enum ph_status open_windows(struct phi_display *display, struct ph_error 
     return status;
 }
 
-/* The moving pictures are made at display rate only while somebody looks. */
+/* The moving pictures are made at display rate only while somebody looks; `hz` 0 stops them. */
 static void ask_to_move(struct phi_display *display, double hz)
 {
-    int64_t interval_ns = (int64_t)(1e9 / hz);
+    int64_t interval_ns = hz > 0 ? (int64_t)(1e9 / hz) : 0;
 
     for (size_t g = 0; g < phi_view_info(display->view)->n_generators; g++)
         phi_view_move(display->view, g, interval_ns);
