@@ -5,13 +5,8 @@
 
 /* One kind a line. */
 static const struct cli_command *const kinds[] = {
-    &eval_categories,
-    &eval_dand,
-    &eval_features,
-    &eval_identification,
-    &eval_images,
-    &eval_streaming,
-    &eval_prednet,
+    &eval_categories, &eval_dand,      &eval_features, &eval_identification,
+    &eval_images,     &eval_streaming, &eval_prednet,
 };
 
 static int run_eval(const struct cli_command *self, int argc, char **argv)

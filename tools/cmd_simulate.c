@@ -159,9 +159,8 @@ const struct cli_command cmd_simulate = {
     "mixed\n"
     "in, since surrogates alone have no more spatial patterns than RUN has volumes. Writes runs "
     "as\n"
-    "NIfTI with sidecars and events, and truth.safetensors. Everything is labelled: noise of a "
-    "real\n"
-    "run, simulated response.",
+    "NIfTI with sidecars and events, region.nii.gz and truth.safetensors. Everything is labelled:\n"
+    "noise of a real run, simulated response.",
     "phos simulate data/bold/studyforrest_sub-02_task-localizer_run-1_bold.nii.gz \\\n"
     "    --events data/bold/studyforrest_sub-02_task-localizer_run-1_events.tsv \\\n"
     "    --stimuli stimuli/train --test-stimuli stimuli/test --train-runs 2 --out session\n"

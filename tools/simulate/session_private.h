@@ -38,7 +38,7 @@ struct phi_sim_session {
     double snr;
 };
 
-/* Writes truth.safetensors into the session's folder. */
+/* Writes truth.safetensors and region.nii.gz into the session's folder. */
 PH_NODISCARD enum ph_status phi_sim_truth_write(const struct phi_sim_session *session,
                                                 struct ph_error *reterr);
 

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "io/file.h"
+#include "io/nifti_write.h"
 #include "io/safetensors.h"
 #include "tools/simulate/session_private.h"
 
@@ -166,6 +167,31 @@ static void add_latents(struct truth *truth, const struct phi_sim_session *sessi
     }
 }
 
+/* The region as an image, for run files that want to look there alone. */
+static enum ph_status write_region(const struct phi_sim_session *session, const uint8_t *region,
+                                   struct ph_error *reterr)
+{
+    struct phi_nifti_info info = session->source->info;
+    size_t n = session->source->n_all;
+    float *values = phi_calloc(n, sizeof *values);
+    char path[PHI_PATH_MAX];
+    enum ph_status status;
+
+    if (!values || !phi_path_join(path, sizeof path, session->options->out, "region.nii.gz")) {
+        phi_free(values);
+        return phi_error_nomem(reterr, "the region's image", n * sizeof *values);
+    }
+    for (size_t i = 0; i < n; i++)
+        values[i] = region[i];
+    info.n_volumes = 1;
+    info.type = PHI_NIFTI_UINT8;
+    info.slope = 1;
+    info.inter = 0;
+    status = phi_nifti_write_float32(path, &info, values, reterr);
+    phi_free(values);
+    return status;
+}
+
 enum ph_status phi_sim_truth_write(const struct phi_sim_session *session, struct ph_error *reterr)
 {
     struct truth *truth = phi_calloc(1, sizeof *truth);
@@ -186,6 +212,8 @@ enum ph_status phi_sim_truth_write(const struct phi_sim_session *session, struct
         content = (struct phi_safetensors_content){truth->tensors, truth->n_tensors, truth->pairs,
                                                    truth->n_pairs};
         status = phi_safetensors_write(path, &content, reterr);
+        if (status == PH_OK)
+            status = write_region(session, region, reterr);
     } else {
         status = phi_error_nomem(reterr, "the truth", session->source->n_all);
     }
