@@ -27,7 +27,7 @@ training: {steps: 8, batch: 2, seed: 1, threads: 1}
 RUN = """\
 phosphene: 1
 filters:
-  - {type: mask, file: mask.nii}
+  - {type: mask, file: session/region.nii.gz}
 """
 FULL = RUN + """\
 decoder: {type: ridge, model: ridge0.st}
@@ -97,8 +97,6 @@ class Films(unittest.TestCase):
         cls.phos("simulate", "source.nii", "--tr", TR, "--stimuli", "train", "--test-stimuli", "test",
                  "--latents", "train.st", "--test-latents", "test.st", "--film", "--fps", FPS, "--snr", 3,
                  "--voxels", 60, "--out", "session", "--plain")
-        truth, _ = tensors.read(cls.path("session/truth.safetensors"))
-        write_nifti(cls.path("mask.nii"), (truth["region"] > 0).astype(float))
 
     @classmethod
     def fit(cls):
@@ -111,6 +109,11 @@ class Films(unittest.TestCase):
             cls.phos("fit", "ridge", "--run", "film.yaml", "--bold", cls.train, "--lags", "6,10,14",
                      "--targets", "f%d.st" % layer, "--shared", "--allow-constant", "--threads", 1,
                      "--out", "ridge%d.st" % layer)
+
+    def test_region_is_that_of_the_truth(self):
+        truth, _ = tensors.read(self.path("session/truth.safetensors"))
+        model, _ = tensors.read(self.path("ridge0.st"))
+        np.testing.assert_array_equal(model["voxel_index"], np.flatnonzero(truth["region"]))
 
     def test_latents_are_whitened_components_in_one_basis(self):
         train, _ = tensors.read(self.path("train.st"))
