@@ -158,6 +158,7 @@ void phi_scene_add_event(struct phi_scene *scene, const struct ph_event *event)
     if (!tile)
         return;
     tile->onset_s = event->onset_s;
+    tile->duration_s = event->duration_s;
     tile->stim_index = event->stim_index;
     (void)phi_str_copy(tile->label, sizeof tile->label, event->trial_type);
 }
@@ -191,13 +192,37 @@ static unsigned generator_number(struct phi_scene *scene, const char *name)
     return i;
 }
 
+/* The tile of the event that was on at `at_s`, or NULL. */
+static struct phi_tile *tile_at(struct phi_scene *scene, double at_s)
+{
+    for (size_t i = 0; i < PHI_SCENE_TILES; i++) {
+        struct phi_tile *tile = &scene->tiles[i];
+
+        if (tile->used && at_s >= tile->onset_s && at_s < tile->onset_s + tile->duration_s)
+            return tile;
+    }
+    return NULL;
+}
+
+static void add_moment(struct phi_scene *scene, const struct ph_frame *image, int64_t shown_ns)
+{
+    double at_s = image->u.image.latent.stimulus_s;
+    struct phi_tile *tile = tile_at(scene, at_s);
+
+    if (tile && (tile->picture.width == 0 || at_s <= tile->picture.latent.stimulus_s))
+        (void)fill_picture(scene, &tile->picture, image, shown_ns);
+}
+
 void phi_scene_add_tile(struct phi_scene *scene, const struct ph_frame *image, int64_t shown_ns)
 {
     struct phi_tile *tile;
 
-    if (image->u.image.latent.trial == PH_NO_TRIAL ||
-        generator_number(scene, image->u.image.generator) != 0)
+    if (generator_number(scene, image->u.image.generator) != 0)
         return; /* the strip shows the first generator */
+    if (image->u.image.latent.trial == PH_NO_TRIAL) {
+        add_moment(scene, image, shown_ns);
+        return;
+    }
     tile = tile_for(scene, image->u.image.latent.trial);
     if (!tile ||
         (tile->picture.width > 0 && tile->picture.latent.revision > image->u.image.latent.revision))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The scene keeps each trial's newest statement in its own tile, counts what happened, and marks
- * what is old; the operator's view of it shows the pictures and never draws outside its canvas. */
+ * The scene keeps each trial's newest statement and each event's first moment in a tile, counts
+ * what happened, and marks what is old; the operator's view of it shows the pictures and never
+ * draws outside its canvas. */
 #include "display/operator.h"
 #include "display/subject.h"
 #include "test.h"
@@ -69,6 +70,42 @@ static void tiles_keep_the_newest_statement(void **state)
     image.dims[0] = 9; /* larger than planned */
     phi_scene_set_now(scene, &image, 5);
     assert_int_equal(scene->now[0].width, 0);
+    phi_scene_destroy(&scene);
+}
+
+static struct ph_frame moment_of(double at_s, uint8_t grey)
+{
+    struct ph_frame image = image_of(PH_NO_TRIAL, 0, grey);
+
+    image.u.image.latent.stimulus_s = at_s;
+    image.u.image.latent.stim_index = -1;
+    return image;
+}
+
+static void a_moment_goes_to_the_event_it_falls_in(void **state)
+{
+    struct phi_scene *scene = scene_of();
+    const struct ph_event events[] = {
+        {.onset_s = 10, .duration_s = 4, .number = 0, .stim_index = 5},
+        {.onset_s = 14, .duration_s = 4, .number = 1, .stim_index = 45}};
+    const struct {
+        double at_s;
+        uint8_t grey;
+    } moments[] = {{9, 1}, {11, 20}, {13, 30}, {14, 40}, {18, 50}};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        phi_scene_add_event(scene, &events[i]);
+    for (size_t i = 0; i < sizeof moments / sizeof moments[0]; i++) {
+        struct ph_frame image = moment_of(moments[i].at_s, moments[i].grey);
+
+        phi_scene_add_tile(scene, &image, 1);
+    }
+    assert_int_equal(phi_scene_tile(scene, 0)->picture.rgb[0], 20); /* the first in the event */
+    assert_int_equal(phi_scene_tile(scene, 1)->picture.rgb[0], 40);
+    assert_int_equal(phi_scene_tile(scene, 1)->stim_index,
+                     45); /* of the event, not of the moment */
+    assert_int_equal(scene->newest_trial, 1);
     phi_scene_destroy(&scene);
 }
 
@@ -180,6 +217,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tiles_keep_the_newest_statement),
+        cmocka_unit_test(a_moment_goes_to_the_event_it_falls_in),
         cmocka_unit_test(quality_is_counted),
         cmocka_unit_test(old_statements_are_marked),
         cmocka_unit_test(the_view_shows_pictures_at_any_size),
