@@ -110,8 +110,8 @@ void phi_scene_add_latency(struct phi_scene *scene, int64_t latency_ns);
 /* A stimulus event. */
 void phi_scene_add_event(struct phi_scene *scene, const struct ph_event *event);
 /* A recorded (settled) picture: goes to its trial's place in the film strip. In continuous decoding
- * the first moment that lies in an event stands for it, as the strip shows that event's first frame.
- * `shown_ns` is now. */
+ * the first moment that lies in an event stands for it, as the strip shows that event's first
+ * frame. `shown_ns` is now. */
 void phi_scene_add_tile(struct phi_scene *scene, const struct ph_frame *image, int64_t shown_ns);
 /* The moving picture of a generator; pictures larger than max_width x max_height are ignored. */
 void phi_scene_set_now(struct phi_scene *scene, const struct ph_frame *image, int64_t shown_ns);
