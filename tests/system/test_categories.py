@@ -14,32 +14,13 @@ import subprocess
 import sys
 import tempfile
 
+from picture_session import NX, NY, NZ, TR, header, hrf
+
 PHOS = os.path.abspath(sys.argv[1])
-NX, NY, NZ, TR, VOLUMES = 6, 5, 4, 2.0, 190
+VOLUMES = 190
 N = NX * NY * NZ
 ORDER = [0, 1, 2, 2, 0, 1, 1, 2, 0]
 NAMES = ['face', 'house', 'word']
-
-
-def header(n_volumes, datatype, bits):
-    h = bytearray(352)
-    struct.pack_into('<i', h, 0, 348)
-    struct.pack_into('<8h', h, 40, 4 if n_volumes > 1 else 3, NX, NY, NZ, n_volumes, 1, 1, 1)
-    struct.pack_into('<hh', h, 70, datatype, bits)
-    struct.pack_into('<8f', h, 76, 1, 3, 3, 3, TR, 0, 0, 0)
-    struct.pack_into('<f', h, 108, 352)
-    struct.pack_into('<f', h, 112, 1)
-    h[123] = 10  # mm, s
-    struct.pack_into('<hh', h, 252, 0, 1)
-    struct.pack_into('<12f', h, 280, 3, 0, 0, 0, 0, 3, 0, 0, 0, 0, 3, 0)
-    h[344:348] = b'n+1\0'
-    return bytes(h)
-
-
-def hrf(t):
-    def gamma(shape):
-        return t ** (shape - 1) * math.exp(-t) / math.gamma(shape) if t > 0 else 0
-    return gamma(6) - gamma(16) / 6
 
 
 def box(delay, length):

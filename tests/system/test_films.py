@@ -15,6 +15,7 @@ import numpy as np
 
 PHOS = os.path.abspath(sys.argv.pop(1))
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import nifti  # noqa: E402
 import tensors  # noqa: E402
 
 FPS, TR, SIDE, CLIP, N_CLIPS = 10, 0.5, 32, 20, 12
@@ -36,23 +37,6 @@ generators:
 sinks:
   - {type: record}
 """
-
-
-def write_nifti(path, volumes):
-    """[n][z][y][x] or [z][y][x] as NIfTI-1, float32, 3 mm."""
-    shape = volumes.shape[::-1]
-    h = bytearray(352)
-    struct.pack_into("<i", h, 0, 348)
-    struct.pack_into("<8h", h, 40, len(shape), *shape, *[1] * (7 - len(shape)))
-    struct.pack_into("<hh", h, 70, 16, 32)
-    struct.pack_into("<8f", h, 76, 1, 3, 3, 3, TR, 0, 0, 0)
-    struct.pack_into("<ff", h, 108, 352, 1)
-    h[123] = 10
-    struct.pack_into("<hh", h, 252, 0, 1)
-    struct.pack_into("<12f", h, 280, 3, 0, 0, 0, 0, 3, 0, 0, 0, 0, 3, 0)
-    h[344:348] = b"n+1\0"
-    with open(path, "wb") as f:
-        f.write(bytes(h) + volumes.astype("<f4").tobytes())
 
 
 class Films(unittest.TestCase):
@@ -91,7 +75,8 @@ class Films(unittest.TestCase):
         rng = np.random.default_rng(1)
         z, y, x = np.mgrid[:8, :10, :10]
         brain = 900.0 * ((x - 4.5) ** 2 + (y - 4.5) ** 2 + 1.5 * (z - 3.5) ** 2 < 18)
-        write_nifti(cls.path("source.nii"), brain + 50 + rng.normal(size=(60, 8, 10, 10)) * 8 * (brain > 0))
+        noise = rng.normal(size=(60, 8, 10, 10)) * 8 * (brain > 0)
+        nifti.write(cls.path("source.nii"), (brain + 50 + noise).astype("<f4"), tr_s=TR)
         cls.phos("features", "net/model.safetensors", "train", "--components", 4, "--out", "train.st")
         cls.phos("features", "net/model.safetensors", "test", "--basis", "train.st", "--out", "test.st")
         cls.phos("simulate", "source.nii", "--tr", TR, "--stimuli", "train", "--test-stimuli", "test",
@@ -181,7 +166,7 @@ class Films(unittest.TestCase):
         self.assertIn("the film has 240", self.phos("features", model, "test", "--fps", 25, "--bold", self.test,
                                                     "--events", self.events, "--out", "x.st", fail=True))
         short = self.path("short_bold.nii")
-        write_nifti(short, np.ones((30, 8, 10, 10)))
+        nifti.write(short, np.ones((30, 8, 10, 10), "<f4"), tr_s=TR)
         self.assertIn("the run after 30 volumes", self.phos("features", model, "test", "--bold", short, "--events",
                                                             self.events, "--out", "x.st", fail=True))
         self.phos("stimuli", "films", "--out", "odd", "--clips", 1, "--frames", 3, "--width", 32, "--height", 32)
