@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "display/feed.h"
 #include "display/pacing.h"
+#include "display/screen.h"
 #include "display/window.h"
 
 #define HEADLESS_HZ 20
@@ -268,6 +269,18 @@ static void show_operator(struct phi_display *display)
         phi_window_close(&display->operator_window);
 }
 
+/* The windows are left as they are: SDL would speak to a server that is gone. */
+static void go_on_without_screen(struct phi_display *display)
+{
+    ask_to_move(display, 0);
+    display->operator_window = NULL;
+    display->subject_window = NULL;
+    display->video = false;
+    display->config.headless = true;
+    if (display->config.screen_lost)
+        display->config.screen_lost(display->config.screen_lost_context);
+}
+
 /* One refresh: take what is new, draw, present. An unchanged scene is redrawn at TEXT_HZ only. */
 static void refresh(struct phi_display *display, int64_t *drawn_ns)
 {
@@ -320,6 +333,8 @@ void phi_display_loop(struct phi_display *display, bool (*may_leave)(void *conte
     phi_pacing_start(&display->pacing, refresh_of(display), now_ns());
     while (!display->closed && !may_leave(context)) {
         note_stop(display);
+        if (display->video && phi_screen_lost())
+            go_on_without_screen(display);
         wait_for_refresh(display);
         refresh(display, &drawn_ns);
     }

@@ -31,6 +31,9 @@ struct phi_display_config {
     /* A new picture is on the subject's screen since flip_ns; latent says which moment it shows. */
     void (*flip)(void *context, const struct ph_latent *latent, int64_t flip_ns);
     void *flip_context;
+    /* The screen is gone (server dead, window destroyed); the display goes on without windows. */
+    void (*screen_lost)(void *context);
+    void *screen_lost_context;
 };
 
 /* What the drawing cost, for the log and the record. */

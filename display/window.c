@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "display/screen.h"
 
 struct phi_window {
     SDL_Window *sdl;
@@ -50,6 +51,7 @@ enum ph_status phi_window_open(const struct phi_window_config *config,
         phi_free(window);
         return phi_error(reterr, PH_E_PEER, "cannot open a window: %s", SDL_GetError());
     }
+    phi_screen_watch(window->sdl);
     SDL_SetWindowMinimumSize(window->sdl, 320, 180);
     if (config->hide_cursor)
         (void)SDL_ShowCursor(SDL_DISABLE);

@@ -248,6 +248,12 @@ static void take_screenshot(void *context, const uint8_t *rgb, int width, int he
     save_picture(watch, name, rgb, width, height);
 }
 
+static void say_screen_lost(void *context)
+{
+    (void)context;
+    (void)fprintf(stderr, "phos: the screen is gone; the run goes on without a window\n");
+}
+
 enum ph_status watch_create(const struct phi_run *run, bool headless, const char *out_dir,
                             struct watch **ret_watch, struct ph_error *reterr)
 {
@@ -271,6 +277,7 @@ enum ph_status watch_create(const struct phi_run *run, bool headless, const char
                     .fixation = true},
         .screenshot = take_screenshot,
         .screenshot_context = watch,
+        .screen_lost = say_screen_lost,
     };
     status = read_all(run, true, watch, reterr);
     if (status != PH_OK) {

@@ -33,13 +33,19 @@ class ClientMessage(ctypes.Structure):
                 ("format", ctypes.c_int), ("data", ctypes.c_long * 5), ("pad", ctypes.c_long * 24)]
 
 
-def ask_to_close(number, window):
-    """What a window manager does when its close button is pressed: WM_DELETE_WINDOW."""
+def connect(number):
+    """Xlib and a connection of our own to the server."""
     x = ctypes.CDLL("libX11.so.6")
     x.XOpenDisplay.restype = ctypes.c_void_p
+    connection = ctypes.c_void_p(x.XOpenDisplay(f":{number}".encode()))
+    assert connection.value
+    return x, connection
+
+
+def ask_to_close(number, window):
+    """What a window manager does when its close button is pressed: WM_DELETE_WINDOW."""
+    x, screen = connect(number)
     x.XInternAtom.restype = ctypes.c_ulong
-    screen = ctypes.c_void_p(x.XOpenDisplay(f":{number}".encode()))
-    assert screen.value
     protocols, delete = (x.XInternAtom(screen, name, 0) for name in (b"WM_PROTOCOLS", b"WM_DELETE_WINDOW"))
     message = ClientMessage(type=33, window=window, kind=protocols, format=32)
     message.data[0] = delete
@@ -168,15 +174,27 @@ class Display(unittest.TestCase):
         self.assertNotIn("rror", log)
 
     def test_screen_gone_in_the_middle(self):
-        """The X server dies: whatever becomes of the window, nothing acknowledged is lost."""
+        """The X server dies: the same engine goes on without a window and says so."""
         screen, engine, sender = self.start_window()
         live.wait_for(lambda: live.n_journalled(self.s.path(self.out + "/journal")) >= 10, "volumes")
         screen.process.kill()
         screen.process.wait()
-        time.sleep(1)
-        if engine.poll() is not None:  # Xlib ends the process; a new engine goes on
-            engine = self.s.live(self.out)
-        self.finish(engine, sender)
+        self.check_goes_on(engine, sender)
+
+    def test_window_destroyed_in_the_middle(self):
+        """Another program destroys the window."""
+        screen, engine, sender = self.start_window()
+        window = self.windows(screen)[0]
+        live.wait_for(lambda: live.n_journalled(self.s.path(self.out + "/journal")) >= 10, "volumes")
+        x, connection = connect(screen.number)
+        x.XDestroyWindow(connection, ctypes.c_ulong(int(window, 16)))
+        x.XCloseDisplay(connection)
+        self.check_goes_on(engine, sender)
+
+    def check_goes_on(self, engine, sender):
+        log = self.finish(engine, sender)
+        self.assertIn("the screen is gone", log)
+        self.check_view(png.read(self.s.path(self.out + "/window.png")))
 
 
 if __name__ == "__main__":
