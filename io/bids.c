@@ -86,7 +86,14 @@ enum ph_status phi_bids_stem(const struct phi_wire_message *hello, const char *o
 
 enum ph_status phi_bids_describe(const char *dir, const char *type, struct ph_error *reterr)
 {
-    static const char readme[] = "A run recorded by Phosphene, exported from its journal.\n";
+    static const char readme[] =
+        "A run recorded by Phosphene\n\n"
+        "The volumes hold the values that the scanner sent, in the order of their indices; "
+        "volumes\n"
+        "that never came are zero. Events are as they were announced during the run. Both were\n"
+        "exported from the journal of the recording, which is complete where a table here is not.\n"
+        "What the engine made of the run (latents with their uncertainty, confounds, latencies,\n"
+        "pictures, the run file) is under derivatives/phosphene.\n";
     char path[PHI_PATH_MAX];
     char text[512];
     struct phi_str str = phi_str_over(text, sizeof text);
@@ -327,7 +334,9 @@ static enum ph_status write_tables(struct exporting *e, struct ph_error *reterr)
         return status;
     qsort(e->events, e->n_events, sizeof *e->events, by_onset);
     (void)snprintf(path, sizeof path, "%s_events.tsv", e->report.stem);
-    return phi_events_write(path, e->events, e->n_events, reterr);
+    status = phi_events_write(path, e->events, e->n_events, reterr);
+    (void)snprintf(path, sizeof path, "%s_events.json", e->report.stem);
+    return status ? status : phi_events_describe(path, reterr);
 }
 
 static enum ph_status run_export(struct exporting *e, struct ph_error *reterr)

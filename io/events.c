@@ -19,6 +19,7 @@ enum column {
     COLUMN_DURATION,
     COLUMN_TRIAL_TYPE,
     COLUMN_STIM_FILE,
+    COLUMN_STIMULUS,
     COLUMN_STIM_INDEX,
     COLUMN_AMPLITUDE,
     N_COLUMNS
@@ -30,6 +31,7 @@ static const char *const column_names[N_COLUMNS] = {
     [COLUMN_DURATION] = "duration",
     [COLUMN_TRIAL_TYPE] = "trial_type",
     [COLUMN_STIM_FILE] = "stim_file",
+    [COLUMN_STIMULUS] = "stimulus",
     [COLUMN_STIM_INDEX] = "stim_index",
     [COLUMN_AMPLITUDE] = "amplitude",
 };
@@ -129,6 +131,8 @@ static bool take_cell(enum column column, const char *cell, struct ph_event *eve
         return phi_str_copy(event->trial_type, sizeof event->trial_type, cell);
     case COLUMN_STIM_FILE:
         return phi_str_copy(event->stim_file, sizeof event->stim_file, cell);
+    case COLUMN_STIMULUS: /* stim_file is the more exact of the two */
+        return event->stim_file[0] || phi_str_copy(event->stim_file, sizeof event->stim_file, cell);
     case COLUMN_STIM_INDEX:
         if (!phi_parse_i64(cell, &index) || index < 0 || index > INT32_MAX)
             return false;
@@ -260,7 +264,7 @@ static void used_columns(const struct ph_event *rows, size_t n, bool used[N_COLU
     used[COLUMN_ONSET] = used[COLUMN_DURATION] = true;
     for (size_t i = 0; i < n; i++) {
         used[COLUMN_TRIAL_TYPE] |= rows[i].trial_type[0] != '\0';
-        used[COLUMN_STIM_FILE] |= rows[i].stim_file[0] != '\0';
+        used[COLUMN_STIMULUS] |= rows[i].stim_file[0] != '\0';
         used[COLUMN_STIM_INDEX] |= rows[i].stim_index >= 0;
         used[COLUMN_AMPLITUDE] |= rows[i].amplitude != 1;
     }
@@ -277,7 +281,7 @@ static void add_row(struct phi_str *str, const struct ph_event *row, const bool 
     phi_str_addf(str, "%.12g\t%.12g", row->onset_s, row->duration_s);
     if (used[COLUMN_TRIAL_TYPE])
         add_text(str, row->trial_type);
-    if (used[COLUMN_STIM_FILE])
+    if (used[COLUMN_STIMULUS])
         add_text(str, row->stim_file);
     if (used[COLUMN_STIM_INDEX] && row->stim_index >= 0)
         phi_str_addf(str, "\t%d", (int)row->stim_index);
@@ -315,4 +319,17 @@ void phi_events_free(struct phi_events *events)
 {
     phi_free(events->rows);
     *events = (struct phi_events){0};
+}
+
+enum ph_status phi_events_describe(const char *path, struct ph_error *reterr)
+{
+    static const char text[] =
+        "{\n"
+        "  \"trial_type\": {\"Description\": \"condition\"},\n"
+        "  \"stimulus\": {\"Description\": \"name of the stimulus in its set\"},\n"
+        "  \"stim_index\": {\"Description\": \"row of the stimulus in its set, from 0\"},\n"
+        "  \"amplitude\": {\"Description\": \"strength of the event, 1 if not given\"}\n"
+        "}\n";
+
+    return phi_file_write(path, text, sizeof text - 1, reterr);
 }

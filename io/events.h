@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * BIDS events tables (events.tsv): what was shown when. Columns `onset` and `duration` are needed;
- * `trial_type`, `stim_file`, `stim_index` and `amplitude` are understood, others passed over.
+ * `trial_type`, `stim_file` (or `stimulus`), `stim_index` and `amplitude` are understood, others
+ * passed over.
  * Parsing is pure; reading and writing may block on the disk. Thread-safe on separate objects.
  * Format: BIDS specification 1.8, "Events".
  */
@@ -33,9 +34,13 @@ PH_NODISCARD enum ph_status phi_events_parse(const char *text, size_t n_bytes, c
 PH_NODISCARD enum ph_status phi_events_read(const char *path, struct phi_events *ret_events,
                                             struct ph_error *reterr);
 
-/* Writes rows[n] to `path` whole, with those of the six columns that any row uses. */
+/* Writes rows[n] to `path` whole, with those of the six columns that any row uses. Names of stimuli
+ * go into `stimulus`: in BIDS a `stim_file` is a file in the dataset's own folder of stimuli. */
 PH_NODISCARD enum ph_status phi_events_write(const char *path, const struct ph_event *rows,
                                              size_t n, struct ph_error *reterr);
+
+/* Writes to `path` ("..._events.json") what the columns that phi_events_write makes mean. */
+PH_NODISCARD enum ph_status phi_events_describe(const char *path, struct ph_error *reterr);
 
 /* Frees the rows and empties the table; accepts an empty one. */
 void phi_events_free(struct phi_events *events);

@@ -45,7 +45,7 @@ enum ph_status fit_latents_match(const struct fit_latents_from *from, const stru
     if (n_found == 0)
         return phi_error(reterr, PH_E_INVAL,
                          "none of the %zu events names a picture of the set, by %sstim_index",
-                         rows->n_events, from->set ? "stim_file or " : "");
+                         rows->n_events, from->set ? "stim_file, stimulus or " : "");
     return PH_OK;
 }
 

@@ -333,6 +333,8 @@ static enum ph_status write_run(struct phi_sim_session *session, size_t number,
         status = keep_effects(session, plan, reterr);
     if (status >= 0 && make_path(session, plan, "events.tsv", path))
         status = write_events(session, plan, path, reterr);
+    if (status >= 0 && make_path(session, plan, "events.json", path))
+        status = phi_events_describe(path, reterr);
     if (status >= 0 && make_path(session, plan, "bold.json", path))
         status = phi_sim_describe_run(session, plan, path, reterr);
     return status;

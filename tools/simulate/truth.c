@@ -252,6 +252,9 @@ enum ph_status phi_sim_describe_run(const struct phi_sim_session *session,
     return write_json(object, path, reterr);
 }
 
+/* What a BIDS validator would not know. */
+static const char ignored[] = "truth.safetensors\nregion.nii.gz\n";
+
 static const char readme[] =
     "This session was simulated by `phos simulate`: " PHI_SIM_LABEL ".\n\n"
     "The anatomy is the mean of a real run. The noise is made from that run (see the sidecars). "
@@ -276,5 +279,7 @@ enum ph_status phi_sim_describe(const struct phi_sim_session *session, struct ph
     status = write_json(object, path, reterr);
     if (status >= 0 && phi_path_join(path, sizeof path, session->options->out, "README"))
         status = phi_file_write(path, readme, sizeof readme - 1, reterr);
+    if (status >= 0 && phi_path_join(path, sizeof path, session->options->out, ".bidsignore"))
+        status = phi_file_write(path, ignored, sizeof ignored - 1, reterr);
     return status;
 }

@@ -62,6 +62,8 @@ static void a_recording_is_exported(void **state)
     assert_int_equal(events.n, 3);
     assert_string_equal(events.rows[2].stim_file, "face.png");
     phi_events_free(&events);
+    (void)snprintf(path, sizeof path, "%s_events.json", report.stem);
+    assert_true(phi_path_exists(path));
     (void)snprintf(path, sizeof path, "%s_bold.json", report.stem);
     assert_ok(phi_sidecar_read(path, &sidecar, &err), err);
     assert_string_equal(sidecar.task_name, "faces");

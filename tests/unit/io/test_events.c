@@ -4,6 +4,7 @@
 #include "io/events.h"
 
 #include "base/mem.h"
+#include "io/file.h"
 #include "tempdir.h"
 #include "test.h"
 
@@ -85,13 +86,37 @@ static void long_texts_are_refused(void **state)
     assert_refused(text, "line 2");
 }
 
+static void a_stimulus_has_two_columns(void **state)
+{
+    struct ph_error err;
+    struct phi_events events;
+
+    (void)state;
+    assert_ok(parse("onset\tduration\tstim_file\tstimulus\n0\t1\ta.png\tb\n1\t1\tn/a\tc\n", &events,
+                    &err),
+              err);
+    assert_string_equal(events.rows[0].stim_file, "a.png");
+    assert_string_equal(events.rows[1].stim_file, "c");
+    phi_events_free(&events);
+    assert_ok(parse("onset\tduration\tstimulus\tstim_file\n0\t1\tb\ta.png\n", &events, &err), err);
+    assert_string_equal(events.rows[0].stim_file, "a.png");
+    phi_events_free(&events);
+}
+
 static void written_tables_read_back(void **state)
 {
     struct tempdir dir;
     struct ph_error err;
     struct phi_events back;
+    unsigned char *text;
+    size_t n_text;
     const struct ph_event rows[2] = {
-        {.onset_s = 0.125, .duration_s = 2, .amplitude = 1, .stim_index = 9, .trial_type = "a b"},
+        {.onset_s = 0.125,
+         .duration_s = 2,
+         .amplitude = 1,
+         .stim_index = 9,
+         .trial_type = "a b",
+         .stim_file = "face.png"},
         {.onset_s = 1234.000123, .amplitude = 1, .stim_index = -1, .number = 1},
     };
 
@@ -102,6 +127,9 @@ static void written_tables_read_back(void **state)
     assert_int_equal(back.n, 2);
     assert_memory_equal(back.rows, rows, sizeof rows);
     phi_events_free(&back);
+    assert_ok(phi_file_read(tempdir_file(&dir, "e.tsv"), 1000, &text, &n_text, &err), err);
+    assert_memory_equal(text, "onset\tduration\ttrial_type\tstimulus\tstim_index\n", 46);
+    phi_free(text);
     assert_int_equal(phi_events_read(tempdir_file(&dir, "none.tsv"), &back, &err), PH_E_IO);
     tempdir_remove(&dir);
 }
@@ -109,9 +137,8 @@ static void written_tables_read_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_are_read_and_sorted),
-        cmocka_unit_test(bad_tables_are_refused),
-        cmocka_unit_test(long_texts_are_refused),
+        cmocka_unit_test(rows_are_read_and_sorted), cmocka_unit_test(bad_tables_are_refused),
+        cmocka_unit_test(long_texts_are_refused),   cmocka_unit_test(a_stimulus_has_two_columns),
         cmocka_unit_test(written_tables_read_back),
     };
     return cmocka_run_group_tests_name("io/events", tests, NULL, NULL);
