@@ -59,6 +59,18 @@ static void take_numbers(struct phi_sim_options *options, const struct numbers *
     options->seed = (uint64_t)n->seed;
 }
 
+static bool take_latents(struct phi_sim_options *options, const struct cli_list *lists)
+{
+    for (size_t set = 0; set < PHI_SIM_N_SETS; set++) {
+        if (lists[set].n > PHI_SIM_MAX_LATENTS)
+            return false;
+        for (size_t i = 0; i < lists[set].n; i++)
+            options->sets[set].latents[i] = lists[set].items[i];
+        options->sets[set].n_latents = lists[set].n;
+    }
+    return true;
+}
+
 static int run_session(const struct cli_command *self, struct phi_sim_options *options, bool json)
 {
     struct phi_sim_report done;
@@ -86,6 +98,7 @@ static int run_simulate(const struct cli_command *self, int argc, char **argv)
         .response = {.fwhm_mm = 6, .mean_percent = 0.5},
         .noise = {.thermal = 0.5}};
     struct numbers n = {1, 1, 1, 4, 48, 3000, 0, 1};
+    struct cli_list latents[PHI_SIM_N_SETS] = {0};
     bool json = false;
     const struct cli_option table[] = {
         {CLI_TEXT, "out", &o.out, "DIR", "BIDS folder to write"},
@@ -93,9 +106,9 @@ static int run_simulate(const struct cli_command *self, int argc, char **argv)
          "training stimuli (phos stimuli, or pictures)"},
         {CLI_TEXT, "test-stimuli", &o.sets[1].stimuli, "DIR",
          "test stimuli, shown in runs of their own"},
-        {CLI_TEXT, "latents", &o.sets[0].latents, "FILE",
-         "tensor 'latents' [n][p] for the training stimuli"},
-        {CLI_TEXT, "test-latents", &o.sets[1].latents, "FILE", "the same for the test stimuli"},
+        {CLI_LIST, "latents", &latents[0], "FILE",
+         "tensor 'latents' [n][p] for the training stimuli; repeat to join several"},
+        {CLI_LIST, "test-latents", &latents[1], "FILE", "the same for the test stimuli"},
         {CLI_TEXT, "events", &o.source_events, "FILE",
          "events of RUN, whose responses are taken out of the noise"},
         {CLI_INT, "train-runs", &n.train_runs, "N", "training runs (1)"},
@@ -142,6 +155,9 @@ static int run_simulate(const struct cli_command *self, int argc, char **argv)
         return cli_usage(self, "RUN.nii.gz, --out DIR and --stimuli DIR are needed");
     if (!numbers_good(&n))
         return cli_usage(self, "a count is out of range");
+    if (!take_latents(&o, latents))
+        return cli_usage(self, "at most %d --latents and --test-latents are taken",
+                         PHI_SIM_MAX_LATENTS);
     o.source = args.operands[0];
     take_numbers(&o, &n);
     return run_session(self, &o, json);

@@ -12,8 +12,17 @@ struct phi_prednet_live {
     struct phi_plan *plan;
     struct phi_prednet_state before; /* state nodes */
     struct phi_prednet_state after;  /* what the step makes of them */
-    int frame, prediction, errors;
-    float *mixture; /* room for one R */
+    struct phi_prednet_output out;
+    int frame, errors;
+    bool has_units;
+    float *mixture;                 /* room for one R */
+    struct phi_prednet_drive drive; /* of the step under way, r NULL for none ... */
+    bool driven;                    /* ... and whether it has been applied */
+};
+
+/* Everything a plan is asked to keep. */
+struct wanted {
+    int node[2 + 2 * PHI_PREDNET_LAYERS], n;
 };
 
 static int state_node(struct phi_graph *graph, const struct phi_prednet_config *config, char kind,
@@ -38,7 +47,7 @@ static void build_graph(struct phi_prednet_live *live, struct phi_graph *graph, 
         live->before.e[l] = state_node(graph, config, 'e', l);
     }
     live->after = live->before;
-    live->prediction = phi_prednet_step(graph, config, live->frame, NULL, &live->after).prediction;
+    live->out = phi_prednet_step(graph, config, live->frame, NULL, &live->after);
     live->errors = want_errors ? phi_prednet_error_means(graph, config, &live->after) : -1;
     for (int l = 0; l < config->n_layers; l++) {
         phi_graph_carry(graph, live->before.r[l], live->after.r[l]);
@@ -59,12 +68,27 @@ static size_t largest_r(const struct phi_prednet_config *config)
     return n;
 }
 
+static struct wanted wanted_of(const struct phi_prednet_live *live)
+{
+    struct wanted wanted = {{live->out.prediction}, 1};
+
+    if (live->errors >= 0)
+        wanted.node[wanted.n++] = live->errors;
+    for (int l = 0; live->has_units && l < live->config.n_layers; l++) {
+        if (l > 0) { /* else the frame, and the prediction */
+            wanted.node[wanted.n++] = live->out.a[l];
+            wanted.node[wanted.n++] = live->out.ahat[l];
+        }
+    }
+    return wanted;
+}
+
 static enum ph_status build(struct phi_prednet_live *live, const struct phi_weights *weights,
                             const struct phi_prednet_live_options *options, struct ph_error *reterr)
 {
     struct phi_graph *graph = NULL;
-    int outputs[2];
-    struct phi_plan_request request = {.weights = weights, .outputs = outputs};
+    struct wanted wanted;
+    struct phi_plan_request request = {.weights = weights};
     enum ph_status status = phi_prednet_check(&live->config, reterr);
 
     if (status != PH_OK)
@@ -72,11 +96,12 @@ static enum ph_status build(struct phi_prednet_live *live, const struct phi_weig
     live->mixture = phi_calloc(largest_r(&live->config), sizeof(float));
     if (!live->mixture || phi_graph_create(&graph) != PH_OK)
         return phi_error_nomem(reterr, "a network", 1);
+    live->has_units = options && options->want_units;
     build_graph(live, graph, options && options->want_errors);
-    outputs[0] = live->prediction;
-    outputs[1] = live->errors;
+    wanted = wanted_of(live);
     request.graph = graph;
-    request.n_outputs = live->errors < 0 ? 1 : 2;
+    request.outputs = wanted.node;
+    request.n_outputs = wanted.n;
     status = phi_graph_check(graph, reterr);
     if (status == PH_OK)
         status = phi_plan_create(&request, options ? &options->plan : NULL, &live->plan, reterr);
@@ -117,26 +142,21 @@ void phi_prednet_live_destroy(struct phi_prednet_live **live)
 static void set_frame(struct phi_prednet_live *live, const float *frame)
 {
     struct phi_shape shape = phi_prednet_shape(&live->config, 0);
-    const float *from = frame ? frame : phi_plan_output(live->plan, live->prediction);
+    const float *from = frame ? frame : phi_plan_output(live->plan, live->out.prediction);
 
     phi_plan_abandon(live->plan);
     memcpy(phi_plan_input(live->plan, live->frame), from, phi_shape_count(&shape) * sizeof *from);
 }
 
 /* Runs up to the new R of the driven layer and overwrites it there. */
-static enum ph_status drive_to(struct phi_prednet_live *live, const struct phi_prednet_drive *drive)
+static enum ph_status drive_to(struct phi_prednet_live *live, int64_t deadline_ns)
 {
-    struct phi_shape shape;
-    size_t n;
-    int r;
-    enum ph_status status;
+    const struct phi_prednet_drive *drive = &live->drive;
+    struct phi_shape shape = phi_prednet_shape(&live->config, drive->layer);
+    size_t n = phi_shape_count(&shape);
+    int r = live->after.r[drive->layer];
+    enum ph_status status = phi_plan_run_to_until(live->plan, r, deadline_ns);
 
-    if (drive->layer < 0 || drive->layer >= live->config.n_layers)
-        return PH_E_INVAL;
-    shape = phi_prednet_shape(&live->config, drive->layer);
-    n = phi_shape_count(&shape);
-    r = live->after.r[drive->layer];
-    status = phi_plan_run_to(live->plan, r);
     if (status == PH_OK)
         status = phi_plan_read(live->plan, r, live->mixture);
     if (status != PH_OK)
@@ -145,35 +165,40 @@ static enum ph_status drive_to(struct phi_prednet_live *live, const struct phi_p
         live->mixture[i] = drive->mix >= 1
                                ? drive->r[i]
                                : live->mixture[i] + drive->mix * (drive->r[i] - live->mixture[i]);
+    live->driven = true;
     return phi_plan_write(live->plan, r, live->mixture);
+}
+
+enum ph_status phi_prednet_live_continue(struct phi_prednet_live *live, int64_t deadline_ns)
+{
+    enum ph_status status = PH_OK;
+
+    if (live->drive.r && !live->driven)
+        status = drive_to(live, deadline_ns);
+    return status == PH_OK ? phi_plan_run_until(live->plan, deadline_ns) : status;
+}
+
+enum ph_status phi_prednet_live_step_until(struct phi_prednet_live *live, const float *frame,
+                                           const struct phi_prednet_drive *drive,
+                                           int64_t deadline_ns)
+{
+    if (drive && (drive->layer < 0 || drive->layer >= live->config.n_layers))
+        return PH_E_INVAL;
+    set_frame(live, frame);
+    live->drive = drive ? *drive : (struct phi_prednet_drive){0};
+    live->driven = false;
+    return phi_prednet_live_continue(live, deadline_ns);
 }
 
 enum ph_status phi_prednet_live_step(struct phi_prednet_live *live, const float *frame,
                                      const struct phi_prednet_drive *drive)
 {
-    enum ph_status status = PH_OK;
-
-    set_frame(live, frame);
-    if (drive)
-        status = drive_to(live, drive);
-    return status == PH_OK ? phi_plan_run(live->plan) : status;
-}
-
-enum ph_status phi_prednet_live_step_until(struct phi_prednet_live *live, const float *frame,
-                                           int64_t deadline_ns)
-{
-    set_frame(live, frame);
-    return phi_plan_run_until(live->plan, deadline_ns);
-}
-
-enum ph_status phi_prednet_live_continue(struct phi_prednet_live *live, int64_t deadline_ns)
-{
-    return phi_plan_run_until(live->plan, deadline_ns);
+    return phi_prednet_live_step_until(live, frame, drive, INT64_MAX);
 }
 
 const float *phi_prednet_live_prediction(const struct phi_prednet_live *live)
 {
-    return phi_plan_output(live->plan, live->prediction);
+    return phi_plan_output(live->plan, live->out.prediction);
 }
 
 const float *phi_prednet_live_errors(const struct phi_prednet_live *live)
@@ -191,10 +216,30 @@ static int state_of(const struct phi_prednet_live *live, char kind, int layer)
                          : -1;
 }
 
+/* A and Ahat of the layer: the frame and the prediction, or what the plan keeps. NULL if it does
+ * not.
+ */
+static const float *units_of(const struct phi_prednet_live *live, char kind, int layer)
+{
+    if (!live->has_units || layer < 0 || layer >= live->config.n_layers)
+        return NULL;
+    if (kind == 'a')
+        return layer ? phi_plan_output(live->plan, live->out.a[layer])
+                     : phi_plan_input(live->plan, live->frame);
+    return kind == 'p' ? phi_plan_output(live->plan, live->out.ahat[layer]) : NULL;
+}
+
 enum ph_status phi_prednet_live_read(const struct phi_prednet_live *live, char kind, int layer,
                                      float *ret_data)
 {
-    return phi_plan_read(live->plan, state_of(live, kind, layer), ret_data);
+    const float *units = units_of(live, kind, layer);
+    struct phi_shape shape;
+
+    if (!units)
+        return phi_plan_read(live->plan, state_of(live, kind, layer), ret_data);
+    shape = phi_prednet_shape(&live->config, layer);
+    memcpy(ret_data, units, phi_shape_count(&shape) * sizeof *units);
+    return PH_OK;
 }
 
 enum ph_status phi_prednet_live_write(struct phi_prednet_live *live, char kind, int layer,
@@ -206,6 +251,7 @@ enum ph_status phi_prednet_live_write(struct phi_prednet_live *live, char kind, 
 void phi_prednet_live_reset(struct phi_prednet_live *live)
 {
     phi_plan_reset(live->plan);
+    live->drive.r = NULL;
 }
 
 const struct phi_plan *phi_prednet_live_plan(const struct phi_prednet_live *live)

@@ -13,10 +13,11 @@
 struct phi_prednet_live;
 
 /* A network with the parameters prednet.* of `weights`, which are copied; config->batch is taken as
- * 1. `want_errors` keeps the means of E, at the price of a pass over E. */
+ * 1. `want_errors` keeps the means of E, at the price of a pass over E; `want_units` keeps A and
+ * Ahat of every layer, at the price of a copy of each. */
 struct phi_prednet_live_options {
     struct phi_plan_options plan;
-    bool want_errors;
+    bool want_errors, want_units;
 };
 PH_NODISCARD enum ph_status phi_prednet_live_create(const struct phi_weights *weights,
                                                     const struct phi_prednet_config *config,
@@ -41,9 +42,13 @@ PH_NODISCARD enum ph_status phi_prednet_live_step(struct phi_prednet_live *live,
                                                   const struct phi_prednet_drive *drive);
 
 /* As phi_prednet_live_step within a time budget: PH_AGAIN when `deadline_ns` (CLOCK_MONOTONIC) has
- * passed; then call phi_prednet_live_continue. */
+ * passed between two of its layers; then call phi_prednet_live_continue. `frame` is copied,
+ * drive->r must stay as it is until the step is complete. A reset, or the next step, gives up one
+ * that is under way. */
 PH_NODISCARD enum ph_status phi_prednet_live_step_until(struct phi_prednet_live *live,
-                                                        const float *frame, int64_t deadline_ns);
+                                                        const float *frame,
+                                                        const struct phi_prednet_drive *drive,
+                                                        int64_t deadline_ns);
 PH_NODISCARD enum ph_status phi_prednet_live_continue(struct phi_prednet_live *live,
                                                       int64_t deadline_ns);
 
@@ -53,9 +58,14 @@ const float *phi_prednet_live_prediction(const struct phi_prednet_live *live);
 /* Means of E per layer after the last step, [n_layers]; NULL unless asked for at creation. */
 const float *phi_prednet_live_errors(const struct phi_prednet_live *live);
 
-/* Copies a part of the state: kind 'r', 'c' or 'e' of `layer`, row-major. */
+/* Copies units of `layer` as the last step left them, row-major: the state, kind 'r', 'c' or 'e',
+ * or if they are kept its A and Ahat, kind 'a' or 'p' (the layer's prediction). PH_E_INVAL for
+ * others.
+ */
 PH_NODISCARD enum ph_status phi_prednet_live_read(const struct phi_prednet_live *live, char kind,
                                                   int layer, float *ret_data);
+
+/* Overwrites a part of the state, kind 'r', 'c' or 'e'. */
 PH_NODISCARD enum ph_status phi_prednet_live_write(struct phi_prednet_live *live, char kind,
                                                    int layer, const float *data);
 

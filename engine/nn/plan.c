@@ -149,7 +149,7 @@ void phi_plan_abandon(struct phi_plan *plan)
     plan->at = 0;
 }
 
-enum ph_status phi_plan_run_to(struct phi_plan *plan, int node)
+enum ph_status phi_plan_run_to_until(struct phi_plan *plan, int node, int64_t deadline_ns)
 {
     int target = 0;
     enum ph_status status;
@@ -160,8 +160,13 @@ enum ph_status phi_plan_run_to(struct phi_plan *plan, int node)
         return PH_E_INVAL;
     do {
         status = run_step(plan);
-    } while (status == PH_OK && plan->at != 0 && plan->at <= target);
-    return status;
+    } while (status == PH_OK && plan->at != 0 && plan->at <= target && now_ns() < deadline_ns);
+    return status == PH_OK && plan->at != 0 && plan->at <= target ? PH_AGAIN : status;
+}
+
+enum ph_status phi_plan_run_to(struct phi_plan *plan, int node)
+{
+    return phi_plan_run_to_until(plan, node, INT64_MAX);
 }
 
 /* A row-major view of data[count of shape]. */

@@ -69,6 +69,10 @@ void phi_plan_abandon(struct phi_plan *plan);
  * step makes it (it was merged into another). */
 PH_NODISCARD enum ph_status phi_plan_run_to(struct phi_plan *plan, int node);
 
+/* The same within a time budget: PH_AGAIN if `deadline_ns` has passed before that step was made. */
+PH_NODISCARD enum ph_status phi_plan_run_to_until(struct phi_plan *plan, int node,
+                                                  int64_t deadline_ns);
+
 /* Copies the present value of a node, or of a state, to or from data[count of shape], row-major. A
  * value is present from the step that makes it to the last that uses it. PH_E_INVAL if there is
  * none. */

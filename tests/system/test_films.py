@@ -39,6 +39,15 @@ sinks:
 """
 
 
+def nifti_rows(path):
+    """The volumes of a plain NIfTI file as rows of 800 voxels."""
+    with open(path, "rb") as f:
+        raw = f.read()
+    code, (slope, inter) = struct.unpack_from("<h", raw, 70)[0], struct.unpack_from("<ff", raw, 112)
+    data = np.frombuffer(raw[352:], {4: "<i2", 16: "<f4"}[code]).reshape(-1, 800) * float(slope) + inter
+    return data.astype(float)
+
+
 class Films(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -146,11 +155,7 @@ class Films(unittest.TestCase):
         found = [os.path.join(d, f) for d, _, files in os.walk(self.path("recording")) for f in files]
         latents, _ = tensors.read([f for f in found if f.endswith("_desc-latents.safetensors")][0])
         model, _ = tensors.read(self.path("ridge0.st"))
-        with open(self.path(self.test), "rb") as f:
-            raw = f.read()
-        code, (slope, inter) = struct.unpack_from("<h", raw, 70)[0], struct.unpack_from("<ff", raw, 112)
-        data = np.frombuffer(raw[352:], {4: "<i2", 16: "<f4"}[code]).reshape(-1, 800) * float(slope) + inter
-        x = data[:, model["voxel_index"]].astype(float)
+        x = nifti_rows(self.path(self.test))[:, model["voxel_index"]]
         n = len(latents["stimulus_s"])
         self.assertGreater(n, 40)
         np.testing.assert_allclose(np.diff(latents["stimulus_s"]), TR, atol=1e-6)
@@ -160,6 +165,63 @@ class Films(unittest.TestCase):
             np.testing.assert_allclose(latents["mean"][k], want, atol=1e-2)
         np.testing.assert_allclose(latents["sd"][n // 2], model["residual_sd"], rtol=1e-6)
         self.assertTrue([f for f in found if f.endswith(".png")])
+
+    def test_nulls_and_maps(self):
+        """scores.safetensors against NumPy: correlations of decoded with true R, every unit over time and
+        every volume over space, their places in all circular shifts, and the maps of means over channels."""
+        out = json.loads(self.phos("eval", "prednet", "--model", "net/model.safetensors", "--film", "test", "--run",
+                                   "film.yaml", "--bold", self.test, "--events", self.events, "--ridge",
+                                   "2=ridge2.st", "--volumes", 1, "--out", "report3", "--json"))
+        got, metadata = tensors.read(self.path("report3/scores.safetensors"))
+        self.assertEqual(metadata["phosphene.kind"], "scores")
+        self.phos("features", "net/model.safetensors", "test", "--layer", 2, "--bold", self.test, "--events",
+                  self.events, "--out", "truth2.st")
+        volumes = got["R2.volume"].astype(int)
+        truth = tensors.read(self.path("truth2.st"))[0]["targets"][volumes].astype(float)
+        model, _ = tensors.read(self.path("ridge2.st"))
+        x = nifti_rows(self.path(self.test))[:, model["voxel_index"]]
+        decoded = model["intercept"] + sum(x[volumes + lag] @ model["weights"][i].T.astype(float)
+                                           for i, lag in enumerate(model["lags"]))
+        n = len(volumes)
+        shifts = np.arange(15, n - 15 + 1)
+
+        def unit(rows):
+            rows = rows - rows.mean(0)
+            length = np.sqrt((rows ** 2).sum(0))
+            return np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
+
+        def pattern(rows):
+            rows = rows - rows.mean(0)
+            return unit(rows.T).T
+
+        r = [(unit(decoded) * np.roll(unit(truth), -s, 0)).sum(0) for s in (0, *shifts)]
+        np.testing.assert_allclose(got["R2.unit_r"].ravel(), r[0], atol=2e-3)
+        np.testing.assert_allclose(got["R2.null_unit_r"], np.sort(np.mean(r[1:], 1)), atol=2e-3)
+        places = np.reshape(r, (len(r), *got["R2.unit_r"].shape)).mean(1)
+        np.testing.assert_allclose(got["R2.map_r"], places[0], atol=2e-3)
+        best = places[1:].max((1, 2))
+        want = (1 + (places[1:] >= places[0]).sum(0)) / (1 + len(shifts))
+        corrected = (1 + (best[:, None, None] >= places[0]).sum(0)) / (1 + len(shifts))
+        step = 1.5 / (1 + len(shifts))  # a tie may fall either way
+        np.testing.assert_allclose(got["R2.map_p"], want, atol=step)
+        np.testing.assert_allclose(got["R2.map_p_corrected"], corrected, atol=step)
+        over_space = [(pattern(decoded) * np.roll(pattern(truth), -s, 0)).sum(1) for s in (0, *shifts)]
+        np.testing.assert_allclose(got["R2.pattern_r"], over_space[0], atol=2e-3)
+        np.testing.assert_allclose(got["R2.null_pattern_r"], np.sort(np.mean(over_space[1:], 1)), atol=2e-3)
+        row = out["decoding"][0]
+        self.assertEqual(row["shifts"], len(shifts))
+        self.assertAlmostEqual(row["unit_r"], r[0].mean(), places=3)
+        self.assertAlmostEqual(row["pattern_r"], over_space[0].mean(), places=3)
+        for name in ("maps.png", "over_space.png"):
+            self.assertTrue(os.path.getsize(self.path("report3/" + name)) > 0)
+
+    def test_latents_of_several_layers_side_by_side(self):
+        self.phos("features", "net/model.safetensors", "train", "--layer", 2, "--components", 3, "--out", "train2.st")
+        self.phos("simulate", "source.nii", "--tr", TR, "--stimuli", "train", "--latents", "train.st", "--latents",
+                  "train2.st", "--film", "--fps", FPS, "--voxels", 60, "--out", "mixed", "--plain")
+        truth, _ = tensors.read(self.path("mixed/truth.safetensors"))
+        want = [tensors.read(self.path(name))[0]["latents"] for name in ("train.st", "train2.st")]
+        np.testing.assert_array_equal(truth["latents.train"], np.hstack(want))
 
     def test_what_does_not_fit_is_named(self):
         model = "net/model.safetensors"

@@ -27,6 +27,7 @@ struct study {
     struct phi_registry *registry;
     struct fit_voxels voxels;
     struct study_layer layers[PHI_PREDNET_LAYERS];
+    struct study_scores scores[PHI_PREDNET_LAYERS];
     size_t n_layers;
     json_t *report;
 };
@@ -71,7 +72,7 @@ static enum ph_status decode_layer(struct study *s, const char *text, json_t *ro
                                    struct ph_error *reterr)
 {
     struct study_layer *layer = &s->layers[s->n_layers];
-    json_t *row = NULL;
+    struct study_scores *scores = &s->scores[s->n_layers];
     enum ph_status status;
 
     if (s->n_layers == PHI_PREDNET_LAYERS || text[0] < '0' || text[0] > '9' || text[1] != '=')
@@ -83,9 +84,9 @@ static enum ph_status decode_layer(struct study *s, const char *text, json_t *ro
     if (status)
         return status;
     s->n_layers++;
-    status = study_layer_score(layer, (size_t)s->args->n_draws, &row, reterr);
+    status = study_scores_make(layer, &s->source.config, (size_t)s->args->n_draws, scores, reterr);
     if (status == PH_OK)
-        (void)json_array_append_new(rows, row);
+        (void)json_array_append_new(rows, study_scores_json(scores));
     return status;
 }
 
@@ -149,6 +150,8 @@ static enum ph_status decode_and_draw(struct study *s, struct ph_error *reterr)
     (void)json_object_set_new(s->report, "drawing", drawing);
     for (size_t i = 0; status == PH_OK && i < s->args->ridge.n; i++)
         status = decode_layer(s, s->args->ridge.items[i], decoding, reterr);
+    if (status == PH_OK)
+        status = study_scores_write(s->scores, s->n_layers, s->args->out, reterr);
     for (int seen = 1; status == PH_OK && seen >= 0; seen--)
         status = draw_layers(s, seen, drawing, reterr);
     return status;
@@ -200,10 +203,11 @@ static void print_tables(const json_t *report)
     }
     json_array_foreach(json_object_get(report, "decoding"), i, row) printf(
         "R%lld decoded: r over time %.3f (median %.3f; shifted: mean %.3f, 95 %% %.3f, p %.3f), "
-        "over space %.3f\n",
+        "over space %.3f (shifted: 95 %% %.3f, p %.3f); %.0f %% of places above the best shifted\n",
         (long long)json_integer_value(json_object_get(row, "layer")), real_of(row, "unit_r"),
         real_of(row, "unit_r_median"), real_of(row, "null_mean"), real_of(row, "null_q95"),
-        real_of(row, "p"), real_of(row, "pattern_r"));
+        real_of(row, "p"), real_of(row, "pattern_r"), real_of(row, "pattern_null_q95"),
+        real_of(row, "pattern_p"), 100 * real_of(row, "places_corrected_below_05"));
     json_array_foreach(json_object_get(report, "drawing"), i, row)
     {
         (void)snprintf(name, sizeof name, "R%lld %s, film %s",
@@ -233,8 +237,10 @@ static int evaluate(const struct prednet_args *args)
         (void)json_dumpf(s.report, stdout, JSON_INDENT(2));
     else
         print_tables(s.report);
-    for (size_t l = 0; l < s.n_layers; l++)
+    for (size_t l = 0; l < s.n_layers; l++) {
         study_layer_fini(&s.layers[l]);
+        study_scores_fini(&s.scores[l]);
+    }
     fit_voxels_free(&s.voxels);
     phi_registry_destroy(&s.registry);
     film_source_close(&s.source);
@@ -244,7 +250,7 @@ static int evaluate(const struct prednet_args *args)
 
 static int run_prednet(const struct cli_command *self, int argc, char **argv)
 {
-    struct prednet_args a = {.fps = 10, .n_draws = 200, .n_volumes = 60};
+    struct prednet_args a = {.fps = 10, .n_draws = 500, .n_volumes = 60};
     const struct cli_option options[] = {
         {CLI_TEXT, "model", &a.model, "FILE", "the network"},
         {CLI_TEXT, "film", &a.film, "FILM", "film it was not trained on"},
@@ -255,7 +261,7 @@ static int run_prednet(const struct cli_command *self, int argc, char **argv)
         {CLI_TEXT, "run", &a.run, "RUN.yaml", "run file whose filters the volumes go through"},
         {CLI_TEXT, "mask", &a.mask, "FILE", "voxels, where nothing else names them"},
         {CLI_LIST, "ridge", &a.ridge, "L=FILE", "model of phos fit ridge for R of layer L; repeat"},
-        {CLI_INT, "draws", &a.n_draws, "N", "of the null distributions (200)"},
+        {CLI_INT, "draws", &a.n_draws, "N", "shifts of the nulls, fewer if the run is short (500)"},
         {CLI_INT, "volumes", &a.n_volumes, "N", "how many of the run are drawn (60)"},
         CLI_PLUGINS(&a.plugins),
         CLI_JSON(&a.json),
@@ -283,7 +289,7 @@ const struct cli_command eval_prednet = {
         "how well R\nof each layer is decoded (per unit over time, per volume over space, against "
         "shifted truth), and the\nframes that the network draws when R is what was decoded, left "
         "alone, another time's or zero, with\nits Error units seeing the film and not. Writes "
-        "prednet.json and sheets of frames.",
+        "prednet.json, sheets of frames, maps of\nr over the picture and scores.safetensors.",
     .examples = "phos eval prednet --model prednet.safetensors --film test --out report\n"
                 "phos eval prednet --model prednet.safetensors --film test --run film.yaml --bold "
                 "test_bold.nii --events test_events.tsv --ridge 0=r0.safetensors --out report",

@@ -13,7 +13,8 @@
 #include "fit/voxels.h"
 #include "stimuli/sheet.h"
 
-#define STUDY_COLUMNS 10 /* frames on a sheet */
+#define STUDY_COLUMNS   10 /* frames on a sheet */
+#define STUDY_MIN_SHIFT 15 /* volumes, of a null */
 
 /* Mean squared error and SSIM of pictures, summed up. */
 struct study_score {
@@ -49,10 +50,41 @@ study_layer_decode(const char *ridge, int layer, const struct fit_voxels *voxels
                    struct study_layer *ret_layer, struct ph_error *reterr);
 void study_layer_fini(struct study_layer *layer);
 
-/* Correlations per unit over time and per volume over space, with their null: the truth shifted in
- * a circle by 15 volumes or more, `n_draws` times. */
-PH_NODISCARD enum ph_status study_layer_score(const struct study_layer *layer, size_t n_draws,
-                                              json_t **ret_report, struct ph_error *reterr);
+/* How well a layer is decoded. The null of every figure is the truth shifted in a circle by 15
+ * volumes or more: each such shift once if there are no more than wanted, else so many drawn. A
+ * place is a pixel of R, over all its channels. */
+struct study_scores {
+    int layer;
+    size_t n, t, n_channels, h, w; /* t = n_channels h w */
+    size_t n_shifts, n_constant;   /* units whose correlation is undefined count as 0 */
+    size_t *volume;                /* [n] */
+    float *unit_r;                 /* [t] over time */
+    float *unit_p;                 /* [t] share of shifts that do as well */
+    float *map_r;                  /* [h][w] mean of unit_r over the channels */
+    float *map_p;                  /* [h][w] ... */
+    float *map_p_corrected;        /* [h][w] share of shifts whose best place does as well */
+    float *pattern_r;              /* [n] over space */
+    float *pattern_p;              /* [n] */
+    float *pattern_low;            /* [n] what 95 % of its shifts lie between ... */
+    float *pattern_high;           /* [n] */
+    double *null_unit_r;           /* [n_shifts] means over units, sorted */
+    double *null_pattern_r;        /* [n_shifts] means over volumes, sorted */
+};
+
+/* `config` gives the shape of R. ret_scores is freed with study_scores_fini. */
+PH_NODISCARD enum ph_status study_scores_make(const struct study_layer *layer,
+                                              const struct phi_prednet_config *config,
+                                              size_t n_draws, struct study_scores *ret_scores,
+                                              struct ph_error *reterr);
+void study_scores_fini(struct study_scores *scores);
+
+/* One row of the table; owned by the caller. */
+json_t *study_scores_json(const struct study_scores *scores);
+
+/* Writes into `dir`: scores.safetensors with everything, maps.png with the places of each layer,
+ * and over_space.png with the layers' correlations over space by volume. */
+PH_NODISCARD enum ph_status study_scores_write(const struct study_scores *scores, size_t n_layers,
+                                               const char *dir, struct ph_error *reterr);
 
 /* Frames drawn from the layer's decode and its controls, scored against the stimulus. */
 struct study_drawing {

@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include <math.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "base/rng.h"
-#include "decode/corr.h"
-#include "decode/linalg.h"
-#include "decode/resample.h"
 #include "eval/prednet.h"
 #include "plugins/decoder/common/ridge_file.h"
-
-#define MIN_SHIFT 15 /* volumes */
 
 void study_layer_fini(struct study_layer *layer)
 {
@@ -86,103 +79,15 @@ enum ph_status study_layer_decode(const char *ridge, int layer, const struct fit
     }
     if (status == PH_OK)
         status = film_walk(source, run, layer, collect, &c, reterr);
-    if (status == PH_OK && l.n < 2 * MIN_SHIFT + 2)
+    if (status == PH_OK && l.n < 2 * STUDY_MIN_SHIFT + 2)
         status =
             phi_error(reterr, PH_E_SHAPE,
                       "only %zu volumes have film and all their delayed volumes; %d are needed",
-                      l.n, 2 * MIN_SHIFT + 2);
+                      l.n, 2 * STUDY_MIN_SHIFT + 2);
     phi_ridge_model_destroy(&c.model);
     if (status)
         study_layer_fini(&l);
     else
         *ret_layer = l;
-    return status;
-}
-
-/* Rows less their mean over time, so that a pattern is what sets a moment apart. */
-static void centre(float *rows, size_t n, size_t t)
-{
-    for (size_t k = 0; k < t; k++) {
-        double mean = 0;
-
-        for (size_t i = 0; i < n; i++)
-            mean += (double)rows[i * t + k] / (double)n;
-        for (size_t i = 0; i < n; i++)
-            rows[i * t + k] -= (float)mean;
-    }
-}
-
-static double mean_of(const double *values, size_t n)
-{
-    double sum = 0;
-
-    for (size_t i = 0; i < n; i++)
-        sum += values[i];
-    return n ? sum / (double)n : 0;
-}
-
-/* Mean unit correlation with the truth shifted; null[n_draws] sorted. */
-static void draw_null(const struct phi_score_pair *pair, size_t n_draws, uint32_t *order,
-                      double *null)
-{
-    struct phi_rng rng;
-
-    phi_rng_init(&rng, 1, 0);
-    for (size_t d = 0; d < n_draws; d++) {
-        size_t shift =
-            MIN_SHIFT + (size_t)(phi_rng_uniform(&rng) * (double)(pair->n - 2 * MIN_SHIFT + 1));
-
-        for (size_t i = 0; i < pair->n; i++)
-            order[i] = (uint32_t)((i + shift) % pair->n);
-        null[d] = phi_corr_mean_reordered(pair, NULL, order, pair->n);
-    }
-    phi_sort_doubles(null, n_draws);
-}
-
-static json_t *report_of(const struct study_layer *l, const struct phi_score_pair *pair,
-                         size_t n_draws, double *memory, uint32_t *order)
-{
-    double *r = memory, *pattern = r + l->t, *null = pattern + l->n, mean, median;
-    size_t n_undefined = phi_corr_features(pair, r), n_above = 0;
-
-    mean = mean_of(r, l->t);
-    (void)phi_corr_patterns(pair, pattern);
-    draw_null(pair, n_draws, order, null);
-    for (size_t d = 0; d < n_draws; d++)
-        n_above += null[d] >= mean;
-    phi_sort_doubles(r, l->t);
-    median = phi_quantile_sorted(r, l->t, 0.5);
-    return json_pack(
-        "{s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "layer", (json_int_t)l->layer,
-        "units", (json_int_t)l->t, "constant_units", (json_int_t)n_undefined, "volumes",
-        (json_int_t)l->n, "unit_r", mean, "unit_r_median", median, "unit_r_q95",
-        phi_quantile_sorted(r, l->t, 0.95), "null_mean", mean_of(null, n_draws), "null_q95",
-        phi_quantile_sorted(null, n_draws, 0.95), "p",
-        ((double)n_above + 1) / ((double)n_draws + 1), "pattern_r", mean_of(pattern, l->n));
-}
-
-enum ph_status study_layer_score(const struct study_layer *layer, size_t n_draws,
-                                 json_t **ret_report, struct ph_error *reterr)
-{
-    size_t n_values = layer->n * layer->t;
-    float *rows = phi_calloc2(2, n_values, sizeof *rows);
-    double *memory = phi_calloc(layer->t + layer->n + n_draws, sizeof *memory);
-    uint32_t *order = phi_calloc(layer->n, sizeof *order);
-    enum ph_status status = PH_OK;
-
-    if (rows && memory && order) {
-        const struct phi_score_pair pair = {rows, rows + n_values, layer->n, layer->t};
-
-        memcpy(rows, layer->estimate, n_values * sizeof *rows);
-        memcpy(rows + n_values, layer->truth, n_values * sizeof *rows);
-        centre(rows, layer->n, layer->t);
-        centre(rows + n_values, layer->n, layer->t);
-        *ret_report = report_of(layer, &pair, n_draws, memory, order);
-    } else {
-        status = phi_error_nomem(reterr, "scores", 2 * n_values * sizeof *rows);
-    }
-    phi_free(rows);
-    phi_free(memory);
-    phi_free(order);
     return status;
 }

@@ -2,6 +2,7 @@
 #include "tools/simulate/latents.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -91,6 +92,24 @@ enum ph_status phi_sim_latents_read(const char *path, size_t n, struct phi_sim_l
         phi_free(values);
     phi_safetensors_close(&file);
     return status;
+}
+
+enum ph_status phi_sim_latents_append(struct phi_sim_latents *latents,
+                                      const struct phi_sim_latents *more, struct ph_error *reterr)
+{
+    size_t p = latents->p + more->p;
+    double *values = phi_calloc2(more->n, p, sizeof *values);
+
+    if (!values)
+        return phi_error_nomem(reterr, "latents", more->n * p * sizeof *values);
+    for (size_t i = 0; i < more->n; i++) {
+        if (latents->p)
+            memcpy(values + i * p, latents->values + i * latents->p, latents->p * sizeof *values);
+        memcpy(values + i * p + latents->p, more->values + i * more->p, more->p * sizeof *values);
+    }
+    phi_free(latents->values);
+    *latents = (struct phi_sim_latents){values, more->n, p};
+    return PH_OK;
 }
 
 void phi_sim_latents_fini(struct phi_sim_latents *latents)

@@ -31,6 +31,12 @@ PH_NODISCARD enum ph_status phi_sim_latents_read(const char *path, size_t n,
                                                  struct phi_sim_latents *ret_latents,
                                                  struct ph_error *reterr);
 
+/* Puts the columns of `more` to the right of those of `latents` (which may be zeroed). Both must
+ * have the same rows. PH_E_NOMEM leaves `latents` as it was. */
+PH_NODISCARD enum ph_status phi_sim_latents_append(struct phi_sim_latents *latents,
+                                                   const struct phi_sim_latents *more,
+                                                   struct ph_error *reterr);
+
 /* Frees; accepts zeroed ones. */
 void phi_sim_latents_fini(struct phi_sim_latents *latents);
 

@@ -14,6 +14,25 @@
 
 static const char *const set_names[PHI_SIM_N_SETS] = {"train", "test"};
 
+/* Latents of all files, side by side. */
+static enum ph_status read_latents(struct phi_sim_session *session, size_t set,
+                                   struct ph_error *reterr)
+{
+    const struct phi_sim_set_options *options = &session->options->sets[set];
+    enum ph_status status = PH_OK;
+
+    for (size_t i = 0; status >= 0 && i < options->n_latents; i++) {
+        struct phi_sim_latents more = {0};
+
+        status = phi_sim_latents_read(options->latents[i], phi_stimuli_count(session->stimuli[set]),
+                                      &more, reterr);
+        if (status >= 0)
+            status = phi_sim_latents_append(&session->latents[set], &more, reterr);
+        phi_sim_latents_fini(&more);
+    }
+    return status;
+}
+
 static enum ph_status open_set(struct phi_sim_session *session, size_t set, struct ph_error *reterr)
 {
     const struct phi_sim_set_options *options = &session->options->sets[set];
@@ -21,9 +40,8 @@ static enum ph_status open_set(struct phi_sim_session *session, size_t set, stru
 
     if (status < 0)
         return status;
-    if (options->latents)
-        return phi_sim_latents_read(options->latents, phi_stimuli_count(session->stimuli[set]),
-                                    &session->latents[set], reterr);
+    if (options->n_latents)
+        return read_latents(session, set, reterr);
     if (!session->pca)
         status = phi_sim_latents_fit(session->stimuli[set], session->options->response.p,
                                      &session->pca, reterr);

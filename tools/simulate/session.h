@@ -10,12 +10,16 @@
 #include "tools/simulate/run.h"
 #include "tools/simulate/schedule.h"
 
+#define PHI_SIM_MAX_LATENTS 8 /* files for one set */
+
 #define PHI_SIM_LABEL "noise of a real run, simulated response"
 
 /* One set of stimuli and how it is shown; `stimuli` NULL leaves it out. */
 struct phi_sim_set_options {
     const char *stimuli; /* as phi_stimuli_open */
-    const char *latents; /* file with the tensor "latents"; NULL: components of the pixels */
+    /* Files with the tensor "latents", taken side by side; none: components of the pixels. */
+    const char *latents[PHI_SIM_MAX_LATENTS];
+    size_t n_latents;
     size_t n_runs;
     size_t n_repeats; /* of each stimulus, over all runs; films are shown once */
 };

@@ -51,7 +51,7 @@ void phi_player_seek(struct phi_player *player, int64_t tick)
     phi_prednet_live_reset(player->net);
     memset(player->prediction, 0, 3 * player->n_pixels * sizeof *player->prediction);
     player->tick = tick - 1;
-    player->showing = false;
+    player->showing = player->under_way = false;
 }
 
 void phi_player_reset(struct phi_player *player)
@@ -65,6 +65,7 @@ void phi_player_state(struct phi_player *player, const float *r, double at_s)
 {
     float *oldest = player->r[0];
 
+    player->under_way = false;
     player->r[0] = player->r[1];
     player->r[1] = oldest;
     player->at_s[0] = player->at_s[1];
@@ -110,20 +111,37 @@ static const float *look(struct phi_player *player, int64_t tick, double known_t
     return player->frame;
 }
 
-enum ph_status phi_player_step(struct phi_player *player, double known_to_s)
+static enum ph_status begin_tick(struct phi_player *player, double known_to_s, int64_t deadline_ns)
 {
     int64_t tick = player->tick + 1;
     const float *frame = look(player, tick, known_to_s);
     struct phi_prednet_drive drive = {player->from.layer, player->mix, statement_for(player, tick)};
-    enum ph_status status =
-        phi_prednet_live_step(player->net, frame, drive.r && drive.mix > 0 ? &drive : NULL);
 
+    player->under_way = true;
+    return phi_prednet_live_step_until(player->net, frame, drive.r && drive.mix > 0 ? &drive : NULL,
+                                       deadline_ns);
+}
+
+enum ph_status phi_player_step_until(struct phi_player *player, double known_to_s,
+                                     int64_t deadline_ns)
+{
+    enum ph_status status = player->under_way ? phi_prednet_live_continue(player->net, deadline_ns)
+                                              : begin_tick(player, known_to_s, deadline_ns);
+
+    if (status == PH_AGAIN)
+        return status;
+    player->under_way = false;
     if (status != PH_OK)
         return status;
-    player->tick = tick;
+    player->tick++;
     memcpy(player->prediction, phi_prednet_live_prediction(player->net),
            3 * player->n_pixels * sizeof *player->prediction);
     return PH_OK;
+}
+
+enum ph_status phi_player_step(struct phi_player *player, double known_to_s)
+{
+    return phi_player_step_until(player, known_to_s, INT64_MAX);
 }
 
 /* Calls for every part of the state in one order: where it stands in a mark. */
@@ -173,6 +191,7 @@ enum ph_status phi_player_restore(struct phi_player *player, const struct phi_pl
     size_t n = 3 * player->n_pixels;
 
     player->tick = mark->tick;
+    player->under_way = false;
     player->showing = mark->showing;
     memcpy(player->prediction, mark->values, n * sizeof *mark->values);
     return each_part(player, mark->values + n, true);

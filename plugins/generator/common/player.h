@@ -38,6 +38,7 @@ struct phi_player {
     size_t n_r, n_pixels;
     int64_t tick;      /* the last one played; INT64_MIN before the first */
     bool showing;      /* a frame of the film was on at that tick */
+    bool under_way;    /* the next tick has been begun */
     float mix;         /* 0: R is left alone, 1: replaced */
     float *r[2];       /* [n_r] the statement before the newest and the newest */
     double at_s[2];    /* their moments; NaN for none */
@@ -56,7 +57,8 @@ void phi_player_close(struct phi_player *player);
 /* Forgets everything: the network in its first state, no statement. */
 void phi_player_reset(struct phi_player *player);
 
-/* A new statement: R of the driven layer about `at_s`, r[n_r], which is copied. */
+/* A new statement: R of the driven layer about `at_s`, r[n_r], which is copied. Gives up a tick
+ * that is under way. */
 void phi_player_state(struct phi_player *player, const float *r, double at_s);
 
 /* The tick whose frame stands at `time_s`. */
@@ -65,6 +67,11 @@ int64_t phi_player_tick_at(const struct phi_player *player, double time_s);
 /* Plays one tick after the last. Frames of ticks after `known_to_s` are not looked at: the network
  * sees its own prediction instead. */
 PH_NODISCARD enum ph_status phi_player_step(struct phi_player *player, double known_to_s);
+
+/* The same within a time budget: PH_AGAIN when `deadline_ns` (CLOCK_MONOTONIC) has passed between
+ * two layers. The next call goes on with that tick, whatever its `known_to_s`. */
+PH_NODISCARD enum ph_status phi_player_step_until(struct phi_player *player, double known_to_s,
+                                                  int64_t deadline_ns);
 
 /* Goes to the state before `tick` without playing what lies between: the network begins anew. */
 void phi_player_seek(struct phi_player *player, int64_t tick);

@@ -311,12 +311,24 @@ static double run_now_s(const struct state *s)
     return s->now_s + 1e-9 * (double)(s->host->now_ns(s->host->self) - s->now_ns);
 }
 
+/* One tick, or the part of it that there is time for. */
+static enum ph_status move(struct state *s, int64_t end_ns)
+{
+    enum ph_status status = phi_player_step_until(&s->moving, run_now_s(s), end_ns);
+
+    if (status == PH_OK && !s->marked && s->moving.tick >= s->target) {
+        status = phi_player_save(&s->moving, &s->mark);
+        s->marked = true;
+    }
+    return status;
+}
+
 static enum ph_status prednet_step(void *state, int64_t budget_ns)
 {
     struct state *s = state;
     int64_t end_ns = s->host->now_ns(s->host->self) + budget_ns;
+    int64_t first = s->moving.tick, goal;
     enum ph_status status = PH_OK;
-    int64_t goal;
 
     if (!s->aimed)
         return PH_AGAIN;
@@ -326,15 +338,13 @@ static enum ph_status prednet_step(void *state, int64_t budget_ns)
     if (s->moving.tick >= goal)
         return PH_AGAIN;
     do {
-        status = phi_player_step(&s->moving, run_now_s(s));
-        if (status == PH_OK && !s->marked && s->moving.tick >= s->target) {
-            status = phi_player_save(&s->moving, &s->mark);
-            s->marked = true;
-        }
+        status = move(s, end_ns);
     } while (status == PH_OK && s->moving.tick < goal && s->host->now_ns(s->host->self) < end_ns);
-    if (status == PH_OK)
+    if (status < 0)
+        return status;
+    if (s->moving.tick != first)
         phi_player_picture(&s->moving, s->shown);
-    return status;
+    return PH_OK; /* also in the middle of a tick: there is more to do */
 }
 
 static enum ph_status prednet_peek(void *state, struct ph_frame *image)

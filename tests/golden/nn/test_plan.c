@@ -111,7 +111,7 @@ static void prednet_guesses(void **state)
     for (size_t t = 0; t < 4; t++)
         assert_int_equal(phi_prednet_live_step(live, item("frames", t, 3840), NULL), PH_OK);
     for (size_t t = 0; t < 2; t++) {
-        enum ph_status status = phi_prednet_live_step_until(live, NULL, 0);
+        enum ph_status status = phi_prednet_live_step_until(live, NULL, NULL, 0);
 
         while (status == PH_AGAIN)
             status = phi_prednet_live_continue(live, 0);

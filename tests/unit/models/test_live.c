@@ -218,6 +218,42 @@ static void film(void **state)
         assert_true(uses_winograd());
 }
 
+/* A and Ahat of every layer, where they are kept, are the tape's; where not, or of no layer,
+ * reading them is refused. */
+static void units(void **state)
+{
+    static const char kinds[2] = {'a', 'p'};
+    static float frame[FRAME], got[16 * 16 * 24];
+    const struct phi_prednet_live_options options = {.plan = {PHI_CONV_DIRECT}, .want_units = true};
+    struct phi_prednet_live *live = NULL, *plain = NULL;
+    struct phi_prednet_state s = phi_prednet_zero_state(graph, &prednet);
+    int node = phi_graph_input(graph, "frame", PHI_SHAPE(1, 3, 32, 48));
+    const struct phi_prednet_output out = phi_prednet_step(graph, &prednet, node, NULL, &s);
+
+    (void)state;
+    make_weights();
+    fill(frame, FRAME, 1);
+    assert_ok(phi_tape_create(graph, weights, NULL, &tape, &err), err);
+    phi_tape_set(tape, node, frame);
+    assert_int_equal(phi_tape_forward(tape, false), PH_OK);
+    assert_ok(phi_prednet_live_create(weights, &prednet, &options, &live, &err), err);
+    assert_int_equal(phi_prednet_live_step(live, frame, NULL), PH_OK);
+    for (int l = 0; l < 4; l++) {
+        struct phi_shape shape = phi_prednet_shape(&prednet, l);
+
+        for (int k = 0; k < 2; k++) {
+            assert_int_equal(phi_prednet_live_read(live, kinds[k], l, got), PH_OK);
+            assert_true(error_of(got, phi_tape_value(tape, k ? out.ahat[l] : out.a[l]),
+                                 phi_shape_count(&shape)) < 2e-5);
+        }
+    }
+    assert_int_equal(phi_prednet_live_read(live, 'a', 4, got), PH_E_INVAL);
+    assert_ok(phi_prednet_live_create(weights, &prednet, NULL, &plain, &err), err);
+    assert_int_equal(phi_prednet_live_read(plain, 'p', 1, got), PH_E_INVAL);
+    phi_prednet_live_destroy(&live);
+    phi_prednet_live_destroy(&plain);
+}
+
 /* Halves blend half-way: the state after mix 0.5 lies between those after 0 and 1. */
 static void blending(void **state)
 {
@@ -293,6 +329,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(generator, begin, end),
         cmocka_unit_test_setup_teardown(film, begin, end),
+        cmocka_unit_test_setup_teardown(units, begin, end),
         cmocka_unit_test_setup_teardown(blending, begin, end),
         cmocka_unit_test_setup_teardown(nothing_allocated, begin, end),
     };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * generator/prednet: recorded pictures are those of the network run by hand with R overwritten,
  * with the film seen and free running; the controls are what they say; the moving picture passes
- * through the recorded one and goes on beyond it; bad sizes are refused by name. */
+ * through the recorded one and goes on beyond it, and keeps to its time between layers; bad sizes
+ * are refused by name. */
 #include <math.h>
 
 #include "base/mem.h"
@@ -290,6 +291,64 @@ static void the_moving_picture_goes_on(void **state)
     close_setup(&s);
 }
 
+/* Steps until the moving picture stands at its moment; how many it took. */
+static int settle(struct rig *rig, int64_t budget_ns, uint8_t *pixels)
+{
+    const struct ph_stage_ops *ops = rig_type("generator/prednet")->ops;
+    void *stage = rig_stage(rig)->state;
+    struct ph_frame image = {.data = pixels, .capacity_bytes = 3 * N_PIXELS};
+    enum ph_status status;
+    int n = 0;
+
+    while ((status = ops->step(stage, budget_ns)) == PH_OK)
+        n++;
+    assert_int_equal(status, PH_AGAIN);
+    assert_int_equal(ops->peek(stage, &image), PH_OK);
+    return n;
+}
+
+static void aim_at(struct rig *rig, int i)
+{
+    float values[2 * N_R];
+    struct ph_frame latent = latent_of(i, values);
+
+    latent.received_ns = INT64_MAX / 2; /* now is not yet: nothing beyond the moment is played */
+    rig_type("generator/prednet")->ops->aim(rig_stage(rig)->state, &latent);
+}
+
+/* With no time at all a step does one layer and hands back: many steps make a tick, and the same
+ * pictures. A statement that comes in the middle of a tick leaves no trace of it. */
+static void a_tick_is_cut_between_layers(void **state)
+{
+    static struct setup s;
+    static uint8_t want[N][3 * N_PIXELS], got[3 * N_PIXELS];
+    struct rig *cut, *whole;
+
+    (void)state;
+    open_setup(&s);
+    by_hand(&s, false, DECODED, N, want[0]);
+    cut = open_rig(&s, false, "horizon_s=0");
+    whole = open_rig(&s, false, "horizon_s=0");
+    for (int i = 0; i < N; i++) {
+        aim_at(cut, i);
+        assert_true(settle(cut, 0, got) > 10 * FPS);
+        assert_memory_equal(got, want[i], sizeof got);
+    }
+    rig_reset(cut);
+    for (int i = 0; i < 2; i++) {
+        aim_at(cut, i);
+        aim_at(whole, i);
+        for (int k = 0; i == 0 && k < 7; k++)
+            assert_int_equal(rig_type("generator/prednet")->ops->step(rig_stage(cut)->state, 0),
+                             PH_OK);
+    }
+    assert_true(settle(cut, 0, got) > settle(whole, INT64_MAX / 4, want[0]));
+    assert_memory_equal(got, want[0], sizeof got);
+    rig_close(&cut);
+    rig_close(&whole);
+    close_setup(&s);
+}
+
 static void refused(const struct setup *s, uint32_t n, const char *more, const char *words)
 {
     struct ph_spec in = rig_latents(n);
@@ -330,6 +389,7 @@ int main(void)
         cmocka_unit_test(recorded_pictures),
         cmocka_unit_test(shuffled_is_another_time),
         cmocka_unit_test(the_moving_picture_goes_on),
+        cmocka_unit_test(a_tick_is_cut_between_layers),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };
     return cmocka_run_group_tests_name("generator/prednet", tests, NULL, NULL);

@@ -76,7 +76,8 @@ static struct phi_sim_options wishes(const char *out)
     return (struct phi_sim_options){
         .source = run_path,
         .out = out,
-        .sets = {{train_path, NULL, 2, 3}, {test_path, NULL, 1, 5}},
+        .sets = {{.stimuli = train_path, .n_runs = 2, .n_repeats = 3},
+                 {.stimuli = test_path, .n_runs = 1, .n_repeats = 5}},
         .timing = {.duration_s = 2, .interval_s = 5, .jitter_s = 1, .lead_s = 6, .tail_s = 12},
         .fps = 2,
         .snr = 0.4,
@@ -409,7 +410,8 @@ static void bad_wishes_are_refused(void **state)
     options.source = "/nonexistent.nii";
     assert_int_equal(phi_sim_session_make(&options, &report, &err), PH_E_IO);
     options = wishes(out_path[1]);
-    options.sets[PHI_SIM_TRAIN].latents = run_path;
+    options.sets[PHI_SIM_TRAIN].latents[0] = run_path;
+    options.sets[PHI_SIM_TRAIN].n_latents = 1;
     assert_int_equal(phi_sim_session_make(&options, &report, &err), PH_E_FORMAT);
     options = wishes(out_path[1]);
     options.effects.motion_mm = -1;
