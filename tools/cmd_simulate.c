@@ -7,7 +7,8 @@
 #include "tools/simulate/session.h"
 
 struct numbers {
-    int64_t train_runs, test_runs, train_repeats, test_repeats, p, voxels, spikes, seed;
+    int64_t train_runs, test_runs, train_repeats, test_repeats, train_group, p, voxels, spikes,
+        seed;
 };
 
 static bool show_progress(void *ctx, const char *what, size_t n_done, size_t n_all)
@@ -42,15 +43,17 @@ static void report(const struct phi_sim_options *options, const struct phi_sim_r
 static bool numbers_good(const struct numbers *n)
 {
     return n->train_runs > 0 && n->train_runs < 100 && n->test_runs > 0 && n->test_runs < 100 &&
-           n->train_repeats > 0 && n->test_repeats > 0 && n->train_repeats < 10000 &&
-           n->test_repeats < 10000 && n->p > 0 && n->p <= 100000 && n->voxels > 0 &&
-           n->voxels <= 10000000 && n->spikes >= 0 && n->spikes < 100000 && n->seed >= 0;
+           n->train_group >= 0 && n->train_repeats > 0 && n->test_repeats > 0 &&
+           n->train_repeats < 10000 && n->test_repeats < 10000 && n->p > 0 && n->p <= 100000 &&
+           n->voxels > 0 && n->voxels <= 10000000 && n->spikes >= 0 && n->spikes < 100000 &&
+           n->seed >= 0;
 }
 
 static void take_numbers(struct phi_sim_options *options, const struct numbers *n)
 {
     options->sets[PHI_SIM_TRAIN].n_runs = (size_t)n->train_runs;
     options->sets[PHI_SIM_TRAIN].n_repeats = (size_t)n->train_repeats;
+    options->sets[PHI_SIM_TRAIN].n_group = (size_t)n->train_group;
     options->sets[PHI_SIM_TEST].n_runs = (size_t)n->test_runs;
     options->sets[PHI_SIM_TEST].n_repeats = (size_t)n->test_repeats;
     options->response.p = (size_t)n->p;
@@ -97,7 +100,7 @@ static int run_simulate(const struct cli_command *self, int argc, char **argv)
         .decay = 0.5,
         .response = {.fwhm_mm = 6, .mean_percent = 0.5},
         .noise = {.thermal = 0.5}};
-    struct numbers n = {1, 1, 1, 4, 48, 3000, 0, 1};
+    struct numbers n = {1, 1, 1, 4, 0, 48, 3000, 0, 1};
     struct cli_list latents[PHI_SIM_N_SETS] = {0};
     bool json = false;
     const struct cli_option table[] = {
@@ -115,6 +118,8 @@ static int run_simulate(const struct cli_command *self, int argc, char **argv)
         {CLI_INT, "test-runs", &n.test_runs, "N", "test runs (1)"},
         {CLI_INT, "train-repeats", &n.train_repeats, "N",
          "times each training stimulus is shown (1)"},
+        {CLI_INT, "train-group", &n.train_group, "N",
+         "all times of N training stimuli come before the next N (0: one group)"},
         {CLI_INT, "test-repeats", &n.test_repeats, "N", "times each test stimulus is shown (4)"},
         {CLI_REAL, "duration", &o.timing.duration_s, "S", "of a stimulus (2)"},
         {CLI_REAL, "interval", &o.timing.interval_s, "S", "from onset to onset (5)"},

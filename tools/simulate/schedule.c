@@ -31,22 +31,36 @@ static enum ph_status check(const struct phi_sim_deck *deck, const struct phi_si
     return PH_OK;
 }
 
-/* All presentations of all runs: order[n_repeats][n_stimuli]. */
-static void shuffle_deck(const struct phi_sim_deck *deck, uint32_t *order)
+/* A round of the stimuli in group[n] in a new order; not the same stimulus as the one before. */
+static void shuffle_round(struct phi_rng *rng, const uint32_t *group, size_t n, bool is_first,
+                          uint32_t *round)
 {
+    phi_rng_permutation(rng, round, n);
+    for (size_t i = 0; i < n; i++)
+        round[i] = group ? group[round[i]] : round[i];
+    if (!is_first && n > 1 && round[0] == round[-1]) {
+        uint32_t first = round[0];
+
+        round[0] = round[1];
+        round[1] = first;
+    }
+}
+
+/* All presentations of all runs in order[n_stimuli * n_repeats]; `members`[n_stimuli] is room. */
+static void shuffle_deck(const struct phi_sim_deck *deck, uint32_t *members, uint32_t *order)
+{
+    size_t n_group = deck->n_group ? deck->n_group : deck->n_stimuli, at = 0;
     struct phi_rng rng;
 
     phi_rng_init(&rng, deck->seed, 0);
-    for (size_t r = 0; r < deck->n_repeats; r++) {
-        uint32_t *round = order + r * deck->n_stimuli;
+    if (n_group < deck->n_stimuli)
+        phi_rng_permutation(&rng, members, deck->n_stimuli);
+    for (size_t first = 0; first < deck->n_stimuli; first += n_group) {
+        size_t n = deck->n_stimuli - first < n_group ? deck->n_stimuli - first : n_group;
+        const uint32_t *group = n_group < deck->n_stimuli ? members + first : NULL;
 
-        phi_rng_permutation(&rng, round, deck->n_stimuli);
-        if (r > 0 && deck->n_stimuli > 1 && round[0] == round[-1]) {
-            uint32_t first = round[0];
-
-            round[0] = round[1];
-            round[1] = first;
-        }
+        for (size_t r = 0; r < deck->n_repeats; r++, at += n)
+            shuffle_round(&rng, group, n, r == 0, order + at);
     }
 }
 
@@ -75,7 +89,7 @@ enum ph_status phi_sim_schedule_make(const struct phi_sim_deck *deck,
     enum ph_status status = check(deck, timing, reterr);
     size_t n = deck->n_stimuli * deck->n_repeats;
     size_t from, to;
-    uint32_t *order;
+    uint32_t *order, *members;
     struct phi_sim_schedule schedule = {NULL, 0, 0};
 
     if (status < 0)
@@ -83,10 +97,11 @@ enum ph_status phi_sim_schedule_make(const struct phi_sim_deck *deck,
     from = n * deck->run / deck->n_runs;
     to = n * (deck->run + 1) / deck->n_runs;
     order = phi_calloc(n, sizeof *order);
+    members = phi_calloc(deck->n_stimuli, sizeof *members);
     schedule.n_trials = to - from;
     schedule.trials = phi_calloc(schedule.n_trials, sizeof *schedule.trials);
-    if (order && schedule.trials) {
-        shuffle_deck(deck, order);
+    if (order && members && schedule.trials) {
+        shuffle_deck(deck, members, order);
         place_trials(deck, timing, order + from, &schedule);
         *ret_schedule = schedule;
     } else {
@@ -94,6 +109,7 @@ enum ph_status phi_sim_schedule_make(const struct phi_sim_deck *deck,
         phi_free(schedule.trials);
     }
     phi_free(order);
+    phi_free(members);
     return status;
 }
 

@@ -34,10 +34,13 @@ struct phi_sim_schedule {
 };
 
 /* One run of a set: `n_stimuli` stimuli shown `n_repeats` times in all runs together, each time in
- * a new random order without immediate repeats, cut into `n_runs` runs; this is number `run`. */
+ * a new random order without immediate repeats, cut into `n_runs` runs; this is number `run`.
+ * With `n_group` all repeats of that many stimuli come before the next stimuli: parts of a run
+ * that are left out of a fit then leave out all presentations of what they show. */
 struct phi_sim_deck {
     size_t n_stimuli;
     size_t n_repeats;
+    size_t n_group; /* 0: all stimuli are one group */
     size_t n_runs;
     size_t run;
     uint64_t seed; /* the same for all runs of a set */

@@ -75,6 +75,7 @@ static enum ph_status plan_trials(struct phi_sim_session *session, struct phi_si
     const struct phi_sim_set_options *options = &session->options->sets[plan->set];
     const struct phi_sim_deck deck = {.n_stimuli = session->latents[plan->set].n,
                                       .n_repeats = options->n_repeats,
+                                      .n_group = options->n_group,
                                       .n_runs = options->n_runs,
                                       .run = run,
                                       .seed = session->options->seed * 2 + plan->set};

@@ -22,6 +22,7 @@ struct phi_sim_set_options {
     size_t n_latents;
     size_t n_runs;
     size_t n_repeats; /* of each stimulus, over all runs; films are shown once */
+    size_t n_group;   /* see phi_sim_deck */
 };
 
 enum { PHI_SIM_TRAIN, PHI_SIM_TEST, PHI_SIM_N_SETS };
