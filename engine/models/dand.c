@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/crc.h"
 #include "nn/layers.h"
 
 #define N_LAYERS 5
@@ -85,4 +86,24 @@ int phi_dand_feature_network(struct phi_graph *graph, const struct phi_dand_feat
 {
     x = phi_stack_vgg_input(graph, x, features->side);
     return phi_stack_build(graph, "dand.f.", x, features->layers, features->n_layers, true);
+}
+
+bool phi_dand_space(const struct phi_weights *weights, char ret_space[PHI_DAND_SPACE])
+{
+    const char *const names[] = {"dand.p.whiten", "dand.g.fc.bias"};
+    uint32_t crc = 0;
+
+    *ret_space = '\0';
+    for (size_t i = 0; i < 2; i++) {
+        const struct phi_param *param = phi_weights_find(weights, names[i]);
+        size_t n = 1;
+
+        if (!param)
+            return false;
+        for (int d = 0; d < param->value.shape.n_dims; d++)
+            n *= param->value.shape.dim[d];
+        crc = phi_crc32c(crc, param->value.data, n * sizeof(float));
+    }
+    (void)snprintf(ret_space, PHI_DAND_SPACE, "%08x", crc);
+    return true;
 }

@@ -30,6 +30,11 @@ int phi_dand_generator(struct phi_graph *graph, const struct phi_dand_config *co
 /* picture [n][3][64][64] -> logit [n][1]; psi is its sigmoid. */
 int phi_dand_discriminator(struct phi_graph *graph, const struct phi_dand_config *config, int x);
 
+/* Names the latent space of a model: a hash of the whitened components dand.p.whiten and their
+ * centre dand.g.fc.bias in `weights`. False, and "" in ret_space, where these are not there. */
+#define PHI_DAND_SPACE 16
+bool phi_dand_space(const struct phi_weights *weights, char ret_space[PHI_DAND_SPACE]);
+
 /* The network of the feature loss, and the resolution it works at. */
 struct phi_dand_features {
     const struct phi_stack_layer *layers;

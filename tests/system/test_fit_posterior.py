@@ -7,14 +7,16 @@ where the latents come from a file; and wrong input ends with the exit code and 
 import json
 import math
 import os
+import random
 import struct
 import subprocess
 import sys
 import tempfile
 
-from picture_session import FACTORS, NX, NY, NZ, PICTURES, SIDE, make_session
+from picture_session import FACTORS, NX, NY, NZ, PICTURES, SIDE, make_session, write_latents, write_png
 
 PHOS = os.path.abspath(sys.argv[1])
+rng_picture = random.Random(3)
 
 
 def fit(folder, *more, run='run.yaml'):
@@ -142,6 +144,45 @@ def check_decode(folder):
     check(os.path.exists(model), 'the model is left alone')
 
 
+def check_few_trials(folder):
+    """More latents than trials: the ridge decides what the trials leave open, and says so."""
+    rng = random.Random(8)
+    write_latents(os.path.join(folder, 'many.safetensors'),
+                  [[rng.gauss(0, 1) for _ in range(150)] for _ in range(PICTURES)])
+    done = fit(folder, '--latents', 'many.safetensors', '--json')
+    check(done.returncode == 0, 'many latents: ' + done.stderr)
+    answer = json.loads(done.stdout)
+    check(0 < answer['trials'] < answer['latents'] == 150, 'trials %r' % answer)
+    check('%d trials are fewer than the 150 latents' % answer['trials'] in done.stderr, 'note: ' + done.stderr)
+    done = fit(folder, '--latents', 'latents.safetensors')
+    check('fewer' not in done.stderr, 'no note: ' + done.stderr)
+
+
+def check_space(folder):
+    """A generator of another latent space of the same size is refused before the run starts."""
+    for name, more in (('a', ['--components', '4']), ('b', ['--latents', 'latents.safetensors'])):
+        check(fit(folder, *more).returncode == 0, 'fit ' + name)
+        os.rename(os.path.join(folder, 'm.safetensors'), os.path.join(folder, name + '.safetensors'))
+    check(metadata(os.path.join(folder, 'a.safetensors'))['__metadata__']['latents.space'].startswith('pixels '), 'name')
+    os.mkdir(os.path.join(folder, 'other'))
+    for i in range(20):
+        write_png(os.path.join(folder, 'other', 'p_%02d.png' % i),
+                  [rng_picture.randrange(256) for _ in range(SIDE * SIDE * 3)])
+    done = subprocess.run([PHOS, 'fit', 'posterior', '--run', 'run.yaml', '--stimuli', 'other', '--components', '4',
+                           '--out', 'c.safetensors', '--bold', 'run-1_bold.nii', '--events', 'run-1_events.tsv'],
+                          cwd=folder, capture_output=True, text=True)
+    check(done.returncode == 0, 'other pictures: ' + done.stderr)
+    for generator, good in (('a', True), ('c', False)):
+        with open(os.path.join(folder, 'space.yaml'), 'w') as f:
+            f.write(open(os.path.join(folder, 'run.yaml')).read() +
+                    'decoder: {type: posterior, model: a.safetensors}\n'
+                    'generators:\n  - {type: eigenface, model: %s.safetensors}\n' % generator)
+        done = subprocess.run([PHOS, 'replay', 'run-2_bold.nii', '--run', 'space.yaml', '--speed', 'max',
+                               '--out', 'replayed'], cwd=folder, capture_output=True, text=True)
+        check((done.returncode == 0) == good, 'replay with %s: %s' % (generator, done.stderr))
+        check(good or 'another space' in done.stderr, 'reason: ' + done.stderr)
+
+
 def check_refusals(folder):
     done = fit(folder, run='found.yaml')
     check(done.returncode != 0 and 'file' in done.stderr, 'a mask that is found: ' + done.stderr)
@@ -162,4 +203,6 @@ with tempfile.TemporaryDirectory() as work:
     check_run_file(work)
     check_latents(work)
     check_decode(work)
+    check_few_trials(work)
+    check_space(work)
     check_refusals(work)

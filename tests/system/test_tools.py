@@ -91,6 +91,7 @@ class Tools(unittest.TestCase):
         # The fixed first layer undoes the whitening within the kept components.
         back = model["dand.p.whiten"] @ (model["dand.g.fc.weight"] @ z.T)
         np.testing.assert_allclose(back.T, z, atol=1e-3)
+        self.check_folders(z)
         self.phos("draw", "dand/model.safetensors", "--out", "sheet.png", "--n", "3")
         self.assertEqual(png_size(self.path("sheet.png")), (192, 192))
         self.assertIn("draws no pictures",
@@ -98,6 +99,31 @@ class Tools(unittest.TestCase):
         self.assertIn("dand", self.phos("encode", "encoder/model.safetensors", "faces", "--out", "x",
                                         code=65).stderr)
         self.phos("draw", "none.safetensors", "--out", "x.png", code=66)
+
+    def check_folders(self, z):
+        """A plain folder of pictures gives the same latents; odd sizes are cropped, what is no picture is named."""
+        os.remove(self.path("faces", "stimuli.safetensors"))
+        os.remove(self.path("faces", "sheet.png"))
+        self.phos("encode", "dand/model.safetensors", "faces", "--out", "plain.safetensors")
+        plain, _ = tensors.read(self.path("plain.safetensors"))
+        np.testing.assert_allclose(plain["latents"], z, atol=1e-5)
+        self.phos("stimuli", "faces", "--out", "wide", "--n", "1", "--size", "96")
+        names = sorted(os.listdir(self.path("faces")))
+        first = next(n for n in names if n.endswith(".png"))
+        big = next(n for n in sorted(os.listdir(self.path("wide"))) if n.endswith(".png") and n != "sheet.png")
+        os.replace(self.path("wide", big), self.path("faces", first))  # the same face, larger
+        self.phos("encode", "dand/model.safetensors", "faces", "--out", "odd.safetensors")
+        odd, _ = tensors.read(self.path("odd.safetensors"))
+        np.testing.assert_allclose(odd["latents"][1:], z[1:], atol=1e-5)
+        self.assertLess(np.abs(odd["latents"][0] - z[0]).max(), 1)
+        with open(self.path("faces", first), "wb") as f:
+            f.write(b"not a picture")
+        refused = self.phos("encode", "dand/model.safetensors", "faces", "--out", "x", code=65)
+        self.assertIn(first, refused.stderr)
+        os.mkdir(self.path("empty"))
+        self.assertIn("no PNG or JPEG", self.phos("encode", "dand/model.safetensors", "empty", "--out", "x",
+                                                  code=65).stderr)
+        self.phos("encode", "dand/model.safetensors", "gone", "--out", "x", code=66)
 
 
 if __name__ == "__main__":

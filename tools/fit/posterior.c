@@ -213,20 +213,42 @@ static enum ph_status fit_all(struct posterior_fit *f, struct ph_error *reterr)
     return status;
 }
 
+static size_t n_trials(const struct posterior_fit *f)
+{
+    size_t n = 0;
+
+    for (size_t e = 0; e < f->rows.n_events; e++)
+        n += f->latents.of_event[e] != SIZE_MAX;
+    return n;
+}
+
+/* More unknowns than trials can still be fitted, but then by the penalty as much as by the data. */
+static void note_few_trials(const struct posterior_fit *f)
+{
+    if (n_trials(f) < f->latents.p)
+        (void)fprintf(
+            stderr,
+            "phos fit posterior: %zu trials are fewer than the %zu latents: what the "
+            "trials leave open, the ridge penalty sets to 0; more trials or fewer latents "
+            "(--components, phos train's model.latents) decode better\n",
+            n_trials(f), f->latents.p);
+}
+
 static void report(const struct posterior_fit *f)
 {
     const struct phi_posterior *post = f->model->posterior;
     json_t *json = json_pack(
-        "{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:{s:I, s:f, s:f, s:f, s:f, "
+        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:{s:I, s:f, s:f, s:f, "
+        "s:f, "
         "s:f}}",
         "model", f->args->out, "volumes", (json_int_t)f->rows.n, "skipped_volumes",
-        (json_int_t)f->rows.n_skipped, "events", (json_int_t)f->rows.n_events, "voxels",
-        (json_int_t)post->q, "latents", (json_int_t)post->p, "rho", post->rho, "temperature",
-        post->tau, "noise_shrink", post->shrink, "penalty", post->lambda, "degrees_of_freedom",
-        post->df, "constant_voxels", (json_int_t)post->n_constant, "held_out", "trials",
-        (json_int_t)f->held_out.n_trials, "nll", f->held_out.nll, "coverage90",
-        f->held_out.coverage, "error_over_variance", f->held_out.ratio, "r", f->held_out.r,
-        "two_way", f->held_out.two_way);
+        (json_int_t)f->rows.n_skipped, "events", (json_int_t)f->rows.n_events, "trials",
+        (json_int_t)n_trials(f), "voxels", (json_int_t)post->q, "latents", (json_int_t)post->p,
+        "rho", post->rho, "temperature", post->tau, "noise_shrink", post->shrink, "penalty",
+        post->lambda, "degrees_of_freedom", post->df, "constant_voxels",
+        (json_int_t)post->n_constant, "held_out", "trials", (json_int_t)f->held_out.n_trials, "nll",
+        f->held_out.nll, "coverage90", f->held_out.coverage, "error_over_variance",
+        f->held_out.ratio, "r", f->held_out.r, "two_way", f->held_out.two_way);
 
     if (f->args->json) {
         (void)json_dumpf(json, stdout, JSON_INDENT(2));
@@ -272,8 +294,10 @@ static int run_fit(const struct posterior_args *args)
     cli_catch_interrupts();
     status = work(&f, &err);
     cli_progress_end();
-    if (status == PH_OK)
+    if (status == PH_OK) {
+        note_few_trials(&f);
         report(&f);
+    }
     phi_decoder_model_destroy(&f.model);
     fit_latents_free(&f.latents);
     fit_rows_free(&f.rows);

@@ -2,9 +2,11 @@
 #include "fit/trials.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc.h"
 #include "base/error.h"
 #include "base/mem.h"
 
@@ -49,6 +51,17 @@ enum ph_status fit_latents_match(const struct fit_latents_from *from, const stru
     return PH_OK;
 }
 
+/* Components of other pictures are another space, also where they are as many. */
+static void name_space(struct fit_latents *l)
+{
+    const struct phi_pca *pca = l->pca;
+    uint32_t crc = phi_crc32c(0, pca->mean, pca->n_features * sizeof *pca->mean);
+
+    crc = phi_crc32c(crc, pca->components,
+                     pca->n_components * pca->n_features * sizeof *pca->components);
+    (void)snprintf(l->space, sizeof l->space, "pixels %08x", crc);
+}
+
 static enum ph_status fit_components(const struct phi_stimuli *set, size_t p, struct fit_latents *l,
                                      struct ph_error *reterr)
 {
@@ -66,6 +79,7 @@ static enum ph_status fit_components(const struct phi_stimuli *set, size_t p, st
     if (status == PH_OK) {
         l->n = n_all;
         l->p = l->pca->n_components;
+        name_space(l);
         l->z = phi_calloc2(l->n, l->p, sizeof *l->z);
         scores = phi_calloc(l->p, sizeof *scores);
         if (!l->z || !scores)

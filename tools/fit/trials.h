@@ -15,7 +15,7 @@ struct fit_latents {
     struct phi_pca *pca; /* how latents draw pictures; NULL without pictures */
     float *z;            /* [n][p] */
     size_t n, p;
-    char space[PHI_DECODER_SPACE]; /* of the file; "" for components of pixels */
+    char space[PHI_DECODER_SPACE]; /* of the file, or of components of pixels; "" unknown */
     size_t *of_event; /* [n_events] picture of each event, SIZE_MAX: not a stimulus of the set */
 };
 

@@ -5,6 +5,7 @@
  * file's name and numbers) or CelebA's list_attr (a count, a line of names, then rows).
  */
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,9 +243,11 @@ enum ph_status train_data_folder(struct train_data *data, const struct train_dat
     int n = scandir(params->path, &entries, is_picture, alphasort);
     enum ph_status status;
 
-    if (n <= 0)
+    if (n < 0)
+        status = phi_error_os(reterr, PH_E_IO, errno, "cannot read the folder %s", params->path);
+    else if (n == 0)
         status =
-            phi_error(reterr, PH_E_IO, "'%s' is no folder with PNG or JPEG pictures", params->path);
+            phi_error(reterr, PH_E_FORMAT, "there are no PNG or JPEG pictures in %s", params->path);
     else
         status = fill(data, params, entries, (size_t)n, progress, context, reterr);
     for (int i = 0; i < n; i++)

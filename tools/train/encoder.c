@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/crc.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "models/dand.h"
 #include "models/stack.h"
 #include "nn/layers.h"
 #include "train/net.h"
@@ -138,16 +138,5 @@ void train_encoder_whiten(const struct phi_weights *weights, const float *featur
 
 void train_encoder_space(const struct phi_weights *weights, char ret_space[TRAIN_SPACE])
 {
-    const char *const names[] = {"dand.p.whiten", "dand.g.fc.bias"};
-    uint32_t crc = 0;
-
-    for (size_t i = 0; i < 2; i++) {
-        const struct phi_tensor *t = &phi_weights_find(weights, names[i])->value;
-        size_t n = 1;
-
-        for (int d = 0; d < t->shape.n_dims; d++)
-            n *= t->shape.dim[d];
-        crc = phi_crc32c(crc, t->data, n * sizeof(float));
-    }
-    (void)snprintf(ret_space, TRAIN_SPACE, "%08x", crc);
+    (void)phi_dand_space(weights, ret_space);
 }

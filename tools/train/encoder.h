@@ -8,6 +8,7 @@
 #define TOOLS_TRAIN_ENCODER_H
 
 #include "decode/pca.h"
+#include "models/dand.h"
 #include "nn/graph.h"
 #include "nn/weights.h"
 #include "train/data.h"
@@ -32,7 +33,7 @@ void train_encoder_whiten(const struct phi_weights *weights, const float *featur
 
 /* Names the latent space of `weights`, as checked: a hash of the components and their centre.
  * Latents of models that differ in it must not be mixed, however many they are. */
-#define TRAIN_SPACE 16
+#define TRAIN_SPACE PHI_DAND_SPACE
 void train_encoder_space(const struct phi_weights *weights, char ret_space[TRAIN_SPACE]);
 
 /* The number of features of an encoder in `weights`; 0 if there is none. */

@@ -156,6 +156,19 @@ static inline uint64_t ph_layout_hash(const uint32_t dims[3], const uint32_t *vo
     return hash ? hash : 1;
 }
 
+/* Identifies a latent space by its name: FNV-1a. 0 for the empty name, else never 0. Latents of two
+ * spaces mean different things even where they are equally many. */
+static inline uint64_t ph_space_hash(const char *name)
+{
+    uint64_t hash = 0xcbf29ce484222325ULL;
+
+    if (!*name)
+        return 0;
+    for (; *name; name++)
+        hash = (hash ^ (uint8_t)*name) * 0x100000001b3ULL;
+    return hash ? hash : 1;
+}
+
 #ifdef __cplusplus
 }
 #endif

@@ -66,7 +66,8 @@ struct ph_spec {
     uint32_t dims[4];            /* as in ph_frame */
     uint32_t n_volumes;          /* planned length of the run; 0 if unknown */
     uint32_t latency_volumes;    /* how many volumes the chain up to here looks ahead */
-    uint64_t layout;             /* vectors: the voxel list if it is known already, else 0 */
+    uint64_t layout;             /* vectors: the voxel list if it is known already, else 0; latents:
+                                    the space they are in (ph_space_hash), 0 if it has no name */
     struct ph_geometry geometry; /* of the volumes this comes from */
     const char *chain; /* the filters so far with their effective parameters, one canonical text:
                           "realign(reference=first) smooth(fwhm_mm=5)"; a model stores the text it

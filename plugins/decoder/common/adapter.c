@@ -34,7 +34,7 @@ enum ph_status phi_adapter_plan(const char *path, bool accept, const struct ph_s
         memset(ret_out->dims, 0, sizeof ret_out->dims);
         ret_out->dims[0] = 2;
         ret_out->dims[1] = (uint32_t)model->posterior->p;
-        ret_out->layout = 0;
+        ret_out->layout = ph_space_hash(model->space);
     }
     phi_decoder_model_destroy(&model);
     return status;

@@ -31,7 +31,8 @@ struct phi_decoder_model {
     double *on;                      /* [p], owned; x of the response that every event has alike */
     struct phi_pca *pca;             /* owned; NULL if the file has none */
     size_t image[3];                 /* height, width, channels of the pictures behind pca */
-    char space[PHI_DECODER_SPACE];   /* whose latents they are (phos encode); "" for pixels */
+    char space[PHI_DECODER_SPACE];   /* whose latents they are: of an encoder (phos encode) or of
+                                        components of pixels; "" unknown */
     struct ph_geometry geometry;     /* of the volumes; tr_s with it */
     uint32_t *voxels;                /* [q], owned, ascending voxel numbers */
     uint64_t layout;                 /* ph_layout_hash of them */

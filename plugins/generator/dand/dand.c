@@ -59,9 +59,37 @@ static enum ph_status read_size(const struct phi_safetensors *file, const char *
     return status;
 }
 
+/* The file's components must be those whose scores the decoder gives, where both are known: as many
+ * latents of another encoder, or otherwise scaled, would be drawn as plausible wrong faces. */
+static enum ph_status check_space(const struct phi_safetensors *file, uint64_t space,
+                                  struct ph_error *reterr)
+{
+    struct phi_weights *weights = NULL;
+    char own[PHI_DAND_SPACE];
+    enum ph_status status = PH_OK;
+
+    if (!space || !phi_safetensors_find(file, "dand.p.whiten") ||
+        !phi_safetensors_find(file, "dand.g.fc.bias"))
+        return PH_OK;
+    if (phi_weights_create(&weights) != PH_OK)
+        return phi_error_nomem(reterr, "weights", 0);
+    status = phi_weights_read(weights, file, "dand.p.", reterr);
+    if (status == PH_OK)
+        status = phi_weights_read(weights, file, "dand.g.fc.bias", reterr);
+    if (status == PH_OK && phi_dand_space(weights, own) && ph_space_hash(own) != space)
+        status = phi_error(reterr, PH_E_SHAPE,
+                           "%s draws from latents of its own space (%s); the decoder gives as many "
+                           "of another (other components, centre or scale): encode the stimuli "
+                           "with this file (phos encode) and fit the decoder to that",
+                           phi_safetensors_path(file), own);
+    phi_weights_destroy(&weights);
+    return status;
+}
+
 /* Opens the file and reads its sizes; the caller closes *ret_file. */
-static enum ph_status open_model(const char *path, size_t n_latent, struct phi_dand_config *config,
-                                 struct phi_safetensors **ret_file, struct ph_error *reterr)
+static enum ph_status open_model(const char *path, const struct ph_spec *in,
+                                 struct phi_dand_config *config, struct phi_safetensors **ret_file,
+                                 struct ph_error *reterr)
 {
     struct phi_safetensors *file = NULL;
     int64_t version = 0;
@@ -75,11 +103,13 @@ static enum ph_status open_model(const char *path, size_t n_latent, struct phi_d
         status = read_size(file, "dand.code", 0, &config->n_code, reterr);
     if (status == PH_OK)
         status = read_size(file, "dand.width", 1, &config->width, reterr);
-    if (status == PH_OK && config->n_latent != n_latent)
+    if (status == PH_OK && config->n_latent != in->dims[1])
         status = phi_error(reterr, PH_E_SHAPE,
-                           "%s draws from %zu latent components, the decoder gives %zu: fit the "
+                           "%s draws from %zu latent components, the decoder gives %u: fit the "
                            "decoder to the latents of this file (phos encode)",
-                           path, config->n_latent, n_latent);
+                           path, config->n_latent, in->dims[1]);
+    if (status == PH_OK)
+        status = check_space(file, in->layout, reterr);
     if (status != PH_OK)
         phi_safetensors_close(&file);
     else
@@ -97,7 +127,7 @@ static enum ph_status dand_plan(const void *params, const struct ph_spec *in,
 
     if (in->kind != PH_FRAME_LATENT || in->rank != 2)
         return phi_error(reterr, PH_E_SHAPE, "a generator draws from a decoder's latents");
-    status = open_model(given->model, in->dims[1], &config, &file, reterr);
+    status = open_model(given->model, in, &config, &file, reterr);
     if (status != PH_OK)
         return status;
     phi_safetensors_close(&file);
@@ -110,12 +140,13 @@ static enum ph_status dand_plan(const void *params, const struct ph_spec *in,
     return PH_OK;
 }
 
-static enum ph_status make_network(struct state *s, size_t n_latent, struct ph_error *reterr)
+static enum ph_status make_network(struct state *s, const struct ph_spec *in,
+                                   struct ph_error *reterr)
 {
     struct phi_dand_config config = {0};
     struct phi_safetensors *file = NULL;
     struct phi_weights *weights = NULL;
-    enum ph_status status = open_model(s->params->model, n_latent, &config, &file, reterr);
+    enum ph_status status = open_model(s->params->model, in, &config, &file, reterr);
 
     if (status != PH_OK)
         return status;
@@ -168,7 +199,7 @@ static enum ph_status dand_init(void *state, const void *params, const struct ph
     if (!s->shown || status != PH_OK)
         return phi_error_nomem(reterr, "the moving picture", 3 * N_PIXELS);
     phi_nn_set_threads((int)s->params->threads);
-    status = make_network(s, in->dims[1], reterr);
+    status = make_network(s, in, reterr);
     return status == PH_OK ? draw_first(s, reterr) : status;
 }
 

@@ -38,7 +38,7 @@ struct state {
 };
 
 /* The model, checked to have components that make pictures and fit the latent. */
-static enum ph_status open_model(const char *path, size_t n_latent,
+static enum ph_status open_model(const char *path, const struct ph_spec *in,
                                  struct phi_decoder_model **ret_model, struct ph_error *reterr)
 {
     struct phi_decoder_model *model = NULL;
@@ -51,12 +51,17 @@ static enum ph_status open_model(const char *path, size_t n_latent,
                            "%s holds no principal components of RGB pictures; fit it with pictures "
                            "(phos fit posterior --stimuli)",
                            path);
-    else if (model->pca->n_components != n_latent)
+    else if (model->pca->n_components != in->dims[1])
         status =
             phi_error(reterr, PH_E_SHAPE,
-                      "%s draws from %zu components, the decoder's latent has %zu: use the file "
+                      "%s draws from %zu components, the decoder's latent has %u: use the file "
                       "the decoder was fitted with",
-                      path, model->pca->n_components, n_latent);
+                      path, model->pca->n_components, in->dims[1]);
+    else if (in->layout && *model->space && in->layout != ph_space_hash(model->space))
+        status = phi_error(reterr, PH_E_SHAPE,
+                           "%s draws from latents of another space ('%s') than the decoder gives, "
+                           "though they are as many: use the file the decoder was fitted with",
+                           path, model->space);
     if (status != PH_OK)
         phi_decoder_model_destroy(&model);
     else
@@ -73,7 +78,7 @@ static enum ph_status eigenface_plan(const void *params, const struct ph_spec *i
 
     if (in->kind != PH_FRAME_LATENT || in->rank != 2)
         return phi_error(reterr, PH_E_SHAPE, "a generator draws from a decoder's latents");
-    status = open_model(given->model, in->dims[1], &model, reterr);
+    status = open_model(given->model, in, &model, reterr);
     if (status != PH_OK)
         return status;
     ret_out->kind = PH_FRAME_IMAGE;
@@ -103,7 +108,7 @@ static enum ph_status eigenface_init(void *state, const void *params, const stru
     struct state *s = state;
     const struct params *given = params;
     struct phi_decoder_model *model = NULL;
-    enum ph_status status = open_model(given->model, in->dims[1], &model, reterr);
+    enum ph_status status = open_model(given->model, in, &model, reterr);
 
     if (status != PH_OK)
         return status;

@@ -186,12 +186,52 @@ static void what_does_not_fit_is_refused(void **state)
     close_setup(&s);
 }
 
+/* Latents of another space are as many and would draw a plausible wrong face. */
+static void another_space_is_refused(void **state)
+{
+    struct setup s;
+    struct ph_spec in = rig_latents(N_LATENT);
+    struct rig *rig = NULL;
+    struct phi_param *whiten;
+    struct ph_error err = {0};
+    char own[PHI_DAND_SPACE], other[PHI_DAND_SPACE];
+
+    (void)state;
+    open_setup(&s);
+    assert_false(phi_dand_space(s.weights, own)); /* no components: nothing to compare */
+    in.layout = ph_space_hash("0badcafe");
+    rig = rig_open("generator/dand", s.params, &in);
+    rig_close(&rig);
+    assert_ok(
+        phi_weights_add(s.weights, "dand.p.whiten", PHI_SHAPE(N_LATENT, N_CODE), &whiten, &err),
+        err);
+    for (size_t i = 0; i < N_LATENT * N_CODE; i++)
+        whiten->value.data[i] = (float)i;
+    write_model(&s, "5");
+    assert_true(phi_dand_space(s.weights, own));
+    assert_int_equal(rig_try_open(rig_type("generator/dand"), s.params, &in, &rig, &err),
+                     PH_E_SHAPE);
+    assert_non_null(strstr(err.text, own));
+    assert_non_null(strstr(err.text, "phos encode"));
+    in.layout = ph_space_hash(own);
+    rig = rig_open("generator/dand", s.params, &in);
+    rig_close(&rig);
+    in.layout = 0; /* a decoder that does not say */
+    rig = rig_open("generator/dand", s.params, &in);
+    rig_close(&rig);
+    whiten->value.data[3] *= 1.5f; /* another scale is another space */
+    assert_true(phi_dand_space(s.weights, other));
+    assert_string_not_equal(own, other);
+    close_setup(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(settled_pictures),
         cmocka_unit_test(the_moving_picture_arrives),
         cmocka_unit_test(what_does_not_fit_is_refused),
+        cmocka_unit_test(another_space_is_refused),
     };
     return cmocka_run_group_tests_name("generator/dand", tests, NULL, NULL);
 }
