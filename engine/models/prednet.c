@@ -28,19 +28,6 @@ enum ph_status phi_prednet_check(const struct phi_prednet_config *config, struct
     return PH_OK;
 }
 
-static int zeros(struct phi_graph *graph, struct phi_shape shape)
-{
-    size_t n = phi_shape_count(&shape);
-    float *data = n ? phi_calloc(n, sizeof *data) : NULL;
-    int node;
-
-    if (!data)
-        return phi_graph_fail(graph, PH_E_NOMEM, "out of memory for a state");
-    node = phi_graph_constant(graph, shape, data);
-    phi_free(data);
-    return node;
-}
-
 struct phi_prednet_state phi_prednet_zero_state(struct phi_graph *graph,
                                                 const struct phi_prednet_config *config)
 {
@@ -49,10 +36,10 @@ struct phi_prednet_state phi_prednet_zero_state(struct phi_graph *graph,
     for (int l = 0; l < config->n_layers; l++) {
         struct phi_shape shape = phi_prednet_shape(config, l);
 
-        state.r[l] = zeros(graph, shape);
+        state.r[l] = phi_graph_constant(graph, shape, NULL);
         state.c[l] = state.r[l];
         shape.dim[1] *= 2;
-        state.e[l] = zeros(graph, shape);
+        state.e[l] = phi_graph_constant(graph, shape, NULL);
     }
     return state;
 }

@@ -215,7 +215,8 @@ int phi_graph_constant(struct phi_graph *graph, struct phi_shape shape, const fl
     node.constant = n ? phi_calloc(n, sizeof *data) : NULL;
     if (!node.constant)
         return phi_graph_fail(graph, PH_E_NOMEM, "out of memory for a constant");
-    memcpy(node.constant, data, n * sizeof *data);
+    if (data)
+        memcpy(node.constant, data, n * sizeof *data);
     at = phi_graph_append(graph, &node);
     if (at < 0)
         phi_free(node.constant);

@@ -104,7 +104,7 @@ int phi_graph_param(struct phi_graph *graph, const char *name, struct phi_shape 
 int phi_graph_paramf(struct phi_graph *graph, struct phi_shape shape, const char *format, ...)
     PH_PRINTF(3, 4);
 
-/* Fixed values, copied from data[count of shape]. */
+/* Fixed values, copied from data[count of shape]; zeros for NULL. */
 int phi_graph_constant(struct phi_graph *graph, struct phi_shape shape, const float *data);
 
 /* Appends a node made by a layer builder (a checked shape, inputs that exist); returns it. */

@@ -161,39 +161,6 @@ int phi_graph_resize_bilinear(struct phi_graph *graph, int x, size_t h, size_t w
     return resize(graph, x, 1, (const size_t[]){h, w});
 }
 
-static int lstm_half(struct phi_graph *graph, enum phi_op op, const int *in, bool hard)
-{
-    struct phi_shape gates = phi_graph_shape(graph, in[0]), c = phi_graph_shape(graph, in[1]);
-    struct phi_node node = {.op = op, .n_in = 2, .in = {in[0], in[1]}, .shape = c, .a = {hard}};
-
-    if (in[0] < 0 || in[1] < 0)
-        return -1;
-    c.dim[1] *= 4;
-    if (c.n_dims < 2 || !phi_shape_equal(&gates, &c))
-        return fail_shapes(graph, "lstm", in[0], in[1]);
-    return phi_graph_append(graph, &node);
-}
-
-int phi_graph_lstm_cell(struct phi_graph *graph, int gates, int c, bool hard)
-{
-    return lstm_half(graph, PHI_OP_LSTM_CELL, (const int[]){gates, c}, hard);
-}
-
-int phi_graph_lstm_output(struct phi_graph *graph, int gates, int new_c, bool hard)
-{
-    return lstm_half(graph, PHI_OP_LSTM_OUTPUT, (const int[]){gates, new_c}, hard);
-}
-
-void phi_graph_lstm_step(struct phi_graph *graph, const struct phi_lstm *lstm, int x, int *h,
-                         int *c)
-{
-    int gates = phi_graph_add(graph, phi_graph_linear(graph, x, lstm->weight_ih, lstm->bias),
-                              phi_graph_linear(graph, *h, lstm->weight_hh, -1));
-
-    *c = phi_graph_lstm_cell(graph, gates, *c, false);
-    *h = phi_graph_lstm_output(graph, gates, *c, false);
-}
-
 int phi_graph_error_pair(struct phi_graph *graph, int prediction, int target)
 {
     struct phi_shape shape = phi_graph_shape(graph, prediction);

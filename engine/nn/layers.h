@@ -129,6 +129,19 @@ struct phi_lstm {
 void phi_graph_lstm_step(struct phi_graph *graph, const struct phi_lstm *lstm, int x, int *h,
                          int *c);
 
+/* A whole sequence x [t][n][in] from zero states: h of every step [t][n][h], each at its own time;
+ * `backward` begins at the last step. ret_end takes the states after the last step computed, and
+ * may be NULL. */
+struct phi_lstm_state {
+    int h, c;
+};
+int phi_graph_lstm(struct phi_graph *graph, const struct phi_lstm *lstm, int x, bool backward,
+                   struct phi_lstm_state *ret_end);
+
+/* Both ways, joined: [t][n][2h]. forward_backward[2], ret_ends[2] or NULL. */
+int phi_graph_bilstm(struct phi_graph *graph, const struct phi_lstm *forward_backward, int x,
+                     struct phi_lstm_state *ret_ends);
+
 /* relu(prediction - target) and relu(target - prediction), joined along axis 1 (PredNet's E). */
 int phi_graph_error_pair(struct phi_graph *graph, int prediction, int target);
 

@@ -106,8 +106,11 @@ const float *phi_plan_output(const struct phi_plan *plan, int node)
 static enum ph_status run_step(struct phi_plan *plan)
 {
     struct phi_plan_step *step = &plan->step[plan->at];
-    enum ph_status status = step->run(plan, step);
+    enum ph_status status;
 
+    if (plan->n_steps == 0) /* all that is asked for is constant */
+        return PH_OK;
+    status = step->run(plan, step);
     if (status != PH_OK)
         return status;
     plan->at = plan->at + 1 < plan->n_steps ? plan->at + 1 : 0;

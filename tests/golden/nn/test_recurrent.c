@@ -72,32 +72,20 @@ static void lstm_cell(void **state)
 static void lstm_bidirectional(void **state)
 {
     static const char *const way[2] = {"fwd", "rev"};
-    static const float zeros[3 * 4];
-    int x[2], y[2][2], h[2], c[2], hn, cn, steps[2], out;
+    struct phi_lstm lstm[2];
+    struct phi_lstm_state ends[2];
+    int hn, cn, out;
 
     (void)state;
     begin("lstm_bidirectional");
-    phi_graph_split(graph, p("x"), 0, 2, x);
-    for (int d = 0; d < 2; d++) {
-        struct phi_lstm lstm = {phi_graph_paramf(graph, PHI_SHAPE(16, 3), "%s.weight_ih", way[d]),
-                                phi_graph_paramf(graph, PHI_SHAPE(16, 4), "%s.weight_hh", way[d]),
-                                phi_graph_paramf(graph, PHI_SHAPE(16), "%s.bias", way[d])};
-
-        h[d] = phi_graph_constant(graph, PHI_SHAPE(3, 4), zeros);
-        c[d] = h[d];
-        for (int t = 0; t < 2; t++) {
-            int at = d == 0 ? t : 1 - t;
-
-            phi_graph_lstm_step(graph, &lstm, phi_graph_reshape(graph, x[at], PHI_SHAPE(3, 3)),
-                                &h[d], &c[d]);
-            y[at][d] = h[d];
-        }
-    }
-    for (int t = 0; t < 2; t++)
-        steps[t] = phi_graph_concat(graph, 1, y[t], 2);
-    out = phi_graph_concat(graph, 0, steps, 2);
-    hn = phi_graph_concat(graph, 0, h, 2);
-    cn = phi_graph_concat(graph, 0, c, 2);
+    for (int d = 0; d < 2; d++)
+        lstm[d] =
+            (struct phi_lstm){phi_graph_paramf(graph, PHI_SHAPE(16, 3), "%s.weight_ih", way[d]),
+                              phi_graph_paramf(graph, PHI_SHAPE(16, 4), "%s.weight_hh", way[d]),
+                              phi_graph_paramf(graph, PHI_SHAPE(16), "%s.bias", way[d])};
+    out = phi_graph_bilstm(graph, lstm, p("x"), ends);
+    hn = phi_graph_concat(graph, 0, (const int[]){ends[0].h, ends[1].h}, 2);
+    cn = phi_graph_concat(graph, 0, (const int[]){ends[0].c, ends[1].c}, 2);
     forward();
     compare("y", out, 1e-5);
     compare("h_n", hn, 1e-5);
@@ -202,35 +190,6 @@ static void feature_inversion(void **state)
     }
 }
 
-/* The five attention-free parts of alignDRAW's alignment are plain layers too. */
-static void alignment(void **state)
-{
-    int lang, rows, u, w, e, alpha, s;
-
-    (void)state;
-    begin("draw_align");
-    lang = phi_graph_transpose(graph, p("h_lang"), (const int[]){1, 0, 2}); /* [3][6][8] */
-    rows = phi_graph_reshape(graph, lang, PHI_SHAPE(18, 8));
-    u = phi_graph_reshape(graph, phi_graph_linear(graph, rows, p("align.U"), -1),
-                          PHI_SHAPE(3, 6, 5));
-    w = phi_graph_reshape(graph, phi_graph_linear(graph, p("h_gen"), p("align.W"), p("align.b")),
-                          PHI_SHAPE(3, 1, 5));
-    e = phi_graph_mul(graph, phi_graph_tanh(graph, phi_graph_add(graph, u, w)), p("align.v"));
-    e = phi_graph_reshape(graph, phi_graph_sum(graph, e, 4), PHI_SHAPE(3, 6));
-    alpha = phi_graph_softmax(graph, e);
-    s = phi_graph_matmul(graph, phi_graph_reshape(graph, alpha, PHI_SHAPE(3, 1, 6)), lang, false,
-                         false);
-    s = phi_graph_reshape(graph, s, PHI_SHAPE(3, 8));
-    forward();
-    compare("e", e, 1e-5);
-    compare("alpha", alpha, 1e-5);
-    compare("s", s, 1e-5);
-    seed(s, "grad_s");
-    seed(alpha, "grad_alpha");
-    assert_int_equal(phi_tape_backward(tape), PH_OK);
-    assert_int_equal(golden_check_grads(params, "", 1e-5), 6);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,7 +197,6 @@ int main(void)
         cmocka_unit_test_teardown(lstm_bidirectional, end),
         cmocka_unit_test_teardown(conv_lstm, end),
         cmocka_unit_test_teardown(feature_inversion, end),
-        cmocka_unit_test_teardown(alignment, end),
     };
 
     phi_nn_set_threads(1);
