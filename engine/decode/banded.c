@@ -112,7 +112,8 @@ static enum ph_status apply_spectrum(const struct phi_spectrum *s, const double 
                                      const double *y, size_t t, double *ret_dual,
                                      struct ph_error *reterr)
 {
-    struct phi_ridge_whole whole = {s->n_train, s->n_out, s->r, s->q, s->out, s->e};
+    struct phi_ridge_whole whole = {
+        .n = s->n_train, .n_out = s->n_out, .r = s->r, .q = s->q, .out = s->out, .e = s->e};
     struct phi_ridge_slice slice = {y, t, t};
     struct phi_ridge_scratch scratch = {.z = phi_calloc2(s->r, t, sizeof(double))};
 
@@ -135,7 +136,7 @@ enum ph_status phi_banded_solve(const struct phi_bands *bands, const double *sha
     if (!k)
         return phi_error_nomem(reterr, "sum of the bands", bands->n * bands->n * sizeof *k);
     mix_bands(bands, share, k);
-    status = phi_spectrum_dual(k, &all, &s, reterr);
+    status = phi_spectrum_dual(k, &all, NULL, &s, reterr);
     phi_free(k);
     if (status)
         return status;

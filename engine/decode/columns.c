@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/simd.h"
 
 size_t phi_dtype_size(enum phi_dtype dtype)
 {
@@ -69,7 +70,7 @@ static enum ph_status name_bad_value(const struct phi_columns *columns, size_t f
                      columns->name, first, first + n - 1);
 }
 
-static void add_rows(const struct phi_columns_block *block, size_t n_rows, size_t n)
+PHI_VECTOR static void add_rows(const struct phi_columns_block *block, size_t n_rows, size_t n)
 {
     double *mean = block->mean;
 
@@ -88,7 +89,7 @@ static void add_rows(const struct phi_columns_block *block, size_t n_rows, size_
 }
 
 /* Subtracts the mean in place and adds up the squares of what is stored. */
-static void centre_f32(float *row, const double *mean, double *squares, size_t n)
+PHI_VECTOR static void centre_f32(float *row, const double *mean, double *squares, size_t n)
 {
     for (size_t j = 0; j < n; j++) {
         float d = (float)((double)row[j] - mean[j]);
@@ -98,7 +99,7 @@ static void centre_f32(float *row, const double *mean, double *squares, size_t n
     }
 }
 
-static void centre_f64(double *row, const double *mean, double *squares, size_t n)
+PHI_VECTOR static void centre_f64(double *row, const double *mean, double *squares, size_t n)
 {
     for (size_t j = 0; j < n; j++) {
         row[j] -= mean[j];

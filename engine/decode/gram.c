@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/simd.h"
 #include "decode/fork.h"
 #include "decode/linalg.h"
 
@@ -75,6 +76,24 @@ static void multiply_f64(const struct gram_job *job, const size_t at[2], const s
                     (int)job->tile);
 }
 
+PHI_VECTOR static void add_f32(double *sum, const float *x, size_t n)
+{
+    for (size_t j = 0; j < n; j++)
+        sum[j] += (double)x[j];
+}
+
+PHI_VECTOR static void add_f64(double *sum, const double *x, size_t n)
+{
+    for (size_t j = 0; j < n; j++)
+        sum[j] += x[j];
+}
+
+PHI_VECTOR static void scale_f32(float *x, const double *factor, size_t n)
+{
+    for (size_t j = 0; j < n; j++)
+        x[j] = (float)((double)x[j] * factor[j]);
+}
+
 static enum ph_status add_tile(void *ctx, size_t task, size_t worker, struct ph_error *reterr)
 {
     const struct gram_job *job = ctx;
@@ -97,8 +116,10 @@ static enum ph_status add_tile(void *ctx, size_t task, size_t worker, struct ph_
         double *row = job->k + (at[0] + i) * job->n + at[1];
         size_t n_here = at[0] == at[1] ? i + 1 : len[1];
 
-        for (size_t j = 0; j < n_here; j++)
-            row[j] += wide ? out64[i * job->tile + j] : (double)out32[i * job->tile + j];
+        if (wide)
+            add_f64(row, out64 + i * job->tile, n_here);
+        else
+            add_f32(row, out32 + i * job->tile, n_here);
     }
     return PH_OK;
 }
@@ -136,8 +157,7 @@ static void apply_scales(const struct gram_job *job, size_t first)
             for (size_t j = 0; j < job->width; j++)
                 row64[j] *= factor[j];
         else
-            for (size_t j = 0; j < job->width; j++)
-                row32[j] = (float)((double)row32[j] * factor[j]);
+            scale_f32(row32, factor, job->width);
     }
 }
 
@@ -166,10 +186,11 @@ static enum ph_status add_all_panels(struct gram_job *job, struct ph_error *rete
         status = add_panel(job, first, reterr);
         if (status)
             return status;
-        phi_progress_report(job->options->progress, "products of the rows",
+        phi_progress_report(job->options->progress,
+                            job->options->stage ? job->options->stage : "products of the rows",
                             (double)(first + job->width) / (double)m);
     }
-    if (!job->n_varying)
+    if (!job->n_varying && !job->options->allow_none)
         return phi_error(reterr, PH_E_INVAL, "none of the %zu %s varies over the samples", m,
                          job->x->name);
     return PH_OK;

@@ -28,7 +28,9 @@ struct phi_gram_options {
     size_t n_threads;          /* 0: one a processor */
     bool standardise;          /* divide columns by their sd */
     bool allow_constant;       /* a constant column adds nothing, instead of being refused */
+    bool allow_none;           /* no column that varies is no failure: others may hold some */
     const unsigned char *keep; /* [n_cols] columns to use, or NULL for all */
+    const char *stage;         /* for progress; NULL: "products of the rows" */
     const struct phi_progress *progress;
 };
 

@@ -60,6 +60,22 @@ void phi_chol_solve(const double *l, size_t n, double *b, size_t k)
                     1.0, l, (int)n, b, (int)k);
 }
 
+enum ph_status phi_chol_inverse(double *a, size_t n, struct ph_error *reterr)
+{
+    enum ph_status status = phi_chol_factor(a, n, reterr);
+    int order = (int)n, info = 0;
+
+    if (!status && n)
+        LAPACK_dpotri("U", &order, a, &order, &info);
+    if (info)
+        return phi_error(reterr, PH_E_INVAL, "a matrix of %zu rows has no inverse (row %d)", n,
+                         info);
+    for (size_t i = 0; !status && i < n; i++)
+        for (size_t j = 0; j < i; j++)
+            a[j * n + i] = a[i * n + j];
+    return status;
+}
+
 double phi_chol_logdet(const double *l, size_t n)
 {
     double sum = 0;

@@ -29,6 +29,11 @@ void phi_chol_solve(const double *l /* [n][n] */, size_t n, double *b /* [n][k] 
 /* Solves L Z = B in place of b[n][k] (whitening by a Cholesky factor). */
 void phi_chol_forward(const double *l /* [n][n] */, size_t n, double *b /* [n][k] */, size_t k);
 
+/* Inverse of the symmetric positive definite a[n][n], in place and whole. PH_E_INVAL as
+ * phi_chol_factor. */
+PH_NODISCARD enum ph_status phi_chol_inverse(double *a /* [n][n] */, size_t n,
+                                             struct ph_error *reterr);
+
 /* log det of L L'. */
 double phi_chol_logdet(const double *l /* [n][n] */, size_t n);
 

@@ -20,14 +20,18 @@ struct phi_ridge_fold {
     void *q;     /* [r][n_train] */
     void *p;     /* [n_basis * n_test][r]: test rows times each penalty function */
     double *mix; /* [n_lambdas][n_basis] */
+    void *map;   /* [n_test][n_train] instead of q and p, where one penalty serves all targets */
+    double *e;   /* [r] eigenvalues, where one penalty will serve all; p is then [n_test][r] bare */
 };
 
-/* The spectrum of all rows. */
+/* The spectrum of all rows, or the coefficients' map itself. */
 struct phi_ridge_whole {
     size_t n, n_out, r;
-    void *q;   /* [r][n] */
-    void *out; /* [n_out][r] */
-    double *e; /* [r] */
+    void *q;      /* [r][n] */
+    void *out;    /* [n_out][r] */
+    double *e;    /* [r] */
+    void *direct; /* [n_out][n] with a single penalty; then the above are NULL and r is 0 */
+    double *k;    /* [n][n] where one penalty will serve all targets; then likewise */
 };
 
 /* With one penalty for all targets the coefficients are one product: direct[n_out][n] times the
@@ -58,6 +62,29 @@ void phi_ridge_fold_errors_f32(const struct phi_ridge_fold *fold, struct phi_rid
 void phi_ridge_fold_errors_f64(const struct phi_ridge_fold *fold, struct phi_ridge_slice slice,
                                const struct phi_ridge_scratch *scratch, double *sse,
                                size_t stride_sse, double *sst);
+
+/* Where phi_ridge_fold_left works. */
+struct phi_ridge_left_work {
+    void *z;  /* [r][rows] */
+    void *zz; /* [r][r] */
+    void *pp; /* [r][r] */
+};
+
+/* Adds to left[n_lambdas] the squared errors of this fold summed over targets, each over its own
+ * scale: c[rows][rows] is the sum over targets of y y' / scale, and that is all it takes. The fold
+ * holds e and a bare p. */
+void phi_ridge_fold_left_f32(const struct phi_ridge_fold *fold, const void *c,
+                             const double *lambdas, size_t n_lambdas,
+                             const struct phi_ridge_left_work *work, double *left);
+void phi_ridge_fold_left_f64(const struct phi_ridge_fold *fold, const void *c,
+                             const double *lambdas, size_t n_lambdas,
+                             const struct phi_ridge_left_work *work, double *left);
+
+/* map[n_test][n_train] at one penalty, from e and a bare p; `scaled` is scratch of [n_test][r]. */
+void phi_ridge_fold_map_f32(const struct phi_ridge_fold *fold, double lambda, void *scaled,
+                            void *map);
+void phi_ridge_fold_map_f64(const struct phi_ridge_fold *fold, double lambda, void *scaled,
+                            void *map);
 
 /* Out-of-fold estimates of the test rows at penalty choice[n] of each target:
  * estimate[rows][stride] is written in those rows, plus mean[n] and the training mean. */

@@ -104,10 +104,14 @@ static double error_of(const struct phi_ridge_fold *fold, const struct phi_ridge
 static void predict_test_rows(const struct phi_ridge_fold *fold, struct phi_ridge_slice slice,
                               const struct phi_ridge_scratch *scratch)
 {
-    project(fold->q, fold->r, fold->n_train, &fold->fold, slice, scratch->z);
-    GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)(fold->n_basis * fold->n_test),
-         (int)slice.n, (int)fold->r, 1, fold->p, (int)fold->r, scratch->z, (int)slice.n, 0,
-         scratch->pred, (int)slice.n);
+    if (fold->map) {
+        project(fold->map, fold->n_test, fold->n_train, &fold->fold, slice, scratch->pred);
+    } else {
+        project(fold->q, fold->r, fold->n_train, &fold->fold, slice, scratch->z);
+        GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)(fold->n_basis * fold->n_test),
+             (int)slice.n, (int)fold->r, 1, fold->p, (int)fold->r, scratch->z, (int)slice.n, 0,
+             scratch->pred, (int)slice.n);
+    }
     train_means(fold, slice, scratch->mean);
 }
 
@@ -148,6 +152,96 @@ void NAME(phi_ridge_fold_estimates)(const struct phi_ridge_fold *fold, struct ph
             out[t] = (REAL)sum;
         }
     }
+}
+
+/* The part of c that stands between the test rows and themselves, both less the training mean. */
+static double test_trace(const struct phi_fold *fold, const REAL *c)
+{
+    size_t n = fold->n_rows, n_train = phi_fold_n_train(fold);
+    double sum = 0, means = 0;
+
+    for (size_t i = fold->test_from; i < fold->test_to; i++) {
+        double row = 0;
+
+        for (size_t j = 0; j < n_train; j++)
+            row += (double)c[i * n + phi_fold_train_row(fold, j)];
+        sum += (double)c[i * n + i] - 2 * row / (double)n_train;
+    }
+    for (size_t i = 0; i < n_train; i++)
+        for (size_t j = 0; j < n_train; j++)
+            means += (double)c[phi_fold_train_row(fold, i) * n + phi_fold_train_row(fold, j)];
+    means /= (double)n_train * (double)n_train;
+    return sum + (double)(fold->test_to - fold->test_from) * means;
+}
+
+/* zz = Z Q' over the training rows, pp = P' P. */
+static void left_products(const struct phi_ridge_fold *fold, const struct phi_ridge_left_work *work)
+{
+    int n = (int)fold->fold.n_rows, r = (int)fold->r, n_train = (int)fold->n_train;
+    int before = (int)fold->fold.before, n_after = n_train - before;
+    const REAL *z = work->z, *q = fold->q;
+
+    if (before)
+        GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, r, r, before, 1, z, n, q, n_train, 0,
+             work->zz, r);
+    if (n_after)
+        GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, r, r, n_after, 1, z + fold->fold.after, n,
+             q + before, n_train, before ? 1 : 0, work->zz, r);
+    GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, r, r, (int)fold->n_test, 1, fold->p, r, fold->p,
+         r, 0, work->pp, r);
+}
+
+/* sum over test rows of P[i][j] times Z[j][i] less its training mean. */
+static double left_cross(const struct phi_ridge_fold *fold, const REAL *z, size_t j)
+{
+    const REAL *row = z + j * fold->fold.n_rows, *p = fold->p;
+    double mean = 0, sum = 0;
+
+    for (size_t i = 0; i < fold->n_train; i++)
+        mean += (double)row[phi_fold_train_row(&fold->fold, i)] / (double)fold->n_train;
+    for (size_t i = 0; i < fold->n_test; i++)
+        sum += (double)p[i * fold->r + j] * ((double)row[fold->fold.test_from + i] - mean);
+    return sum;
+}
+
+void NAME(phi_ridge_fold_left)(const struct phi_ridge_fold *fold, const void *c,
+                               const double *lambdas, size_t n_lambdas,
+                               const struct phi_ridge_left_work *work, double *left)
+{
+    struct phi_ridge_slice rows = {c, fold->fold.n_rows, fold->fold.n_rows};
+    const REAL *zz = work->zz, *pp = work->pp;
+    double trace = test_trace(&fold->fold, c);
+    size_t r = fold->r;
+
+    project(fold->q, r, fold->n_train, &fold->fold, rows, work->z);
+    left_products(fold, work);
+    for (size_t l = 0; l < n_lambdas; l++)
+        left[l] += trace;
+    for (size_t j = 0; j < r; j++) {
+        double cross = left_cross(fold, work->z, j);
+
+        for (size_t l = 0; l < n_lambdas; l++) {
+            double sum = 0;
+
+            for (size_t i = 0; i < r; i++)
+                sum += (double)zz[j * r + i] * (double)pp[j * r + i] / (fold->e[i] + lambdas[l]);
+            left[l] += (sum - 2 * cross) / (fold->e[j] + lambdas[l]);
+        }
+    }
+}
+
+void NAME(phi_ridge_fold_map)(const struct phi_ridge_fold *fold, double lambda, void *scaled,
+                              void *map)
+{
+    const REAL *p = fold->p;
+    REAL *to = scaled;
+
+    for (size_t i = 0; i < fold->n_test; i++)
+        for (size_t j = 0; j < fold->r; j++)
+            to[i * fold->r + j] = (REAL)((double)p[i * fold->r + j] / (fold->e[j] + lambda));
+    GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)fold->n_test, (int)fold->n_train,
+         (int)fold->r, 1, to, (int)fold->r, fold->q, (int)fold->n_train, 0, map,
+         (int)fold->n_train);
 }
 
 void NAME(phi_ridge_coefficients)(const struct phi_ridge_whole *whole, struct phi_ridge_slice slice,

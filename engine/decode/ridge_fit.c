@@ -6,9 +6,11 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "decode/fold_gram.h"
 #include "decode/fork.h"
 #include "decode/linalg.h"
 #include "decode/ridge_plan.h"
+#include "decode/spectrum.h"
 
 /* One fit: the present block of targets and what is known of it. */
 struct fit_job {
@@ -17,19 +19,20 @@ struct fit_job {
     const struct phi_ridge_sink *sink;
     struct phi_ridge_report report;
     size_t first, n;                    /* the block */
-    size_t shared;                      /* the penalty for all */
-    bool choose_only;                   /* first pass of a shared penalty */
+    const struct phi_ridge_fold *folds; /* the plan's, or those of the shared penalty */
+    const double *lambdas;              /* [n_lambdas] those still to choose from */
+    size_t n_lambdas;
     void *y;                            /* [plan n][n] centred */
     void *coef;                         /* [n_out][n] */
     void *estimate;                     /* [plan n][n], if asked for */
     size_t *choice;                     /* [n_block] number of the chosen penalty */
     double *mean, *sd, *lambda, *cv_r2; /* [n_block] */
-    void *direct;        /* [n_out][n] where one penalty serves all targets, else NULL */
-    double *sst;         /* [n_block] */
-    double *sse;         /* [n_lambdas][n] summed over folds */
-    double *sse_of_fold; /* [n_folds][n_lambdas][n], for the rule of one sd */
-    double *left;        /* [n_lambdas] shared: sums of sse / sst */
-    float *kept_r2;      /* [n_targets][n_lambdas] shared: from the first pass */
+    const void *direct; /* [n_out][n] where one penalty serves all targets, else NULL */
+    void *own_direct;   /* the same, where the plan has none */
+    struct phi_ridge_fold *own_folds; /* [n_folds], likewise */
+    double *sst;                      /* [n_block] */
+    double *sse;                      /* [n_lambdas][n] summed over folds */
+    double *sse_of_fold;              /* [n_folds][n_lambdas][n], for the rule of one sd */
     struct phi_ridge_scratch scratch[PHI_FORK_MAX_THREADS];
 };
 
@@ -84,26 +87,25 @@ static enum ph_status take_memory(struct fit_job *job, struct ph_error *reterr)
     job->sst = phi_calloc(n, sizeof *job->sst);
     job->sse = phi_calloc2(n_errors, n, sizeof *job->sse);
     job->sse_of_fold = phi_calloc2(n_errors * plan->n_folds, n, sizeof *job->sse_of_fold);
-    job->left = phi_calloc(plan->n_lambdas, sizeof *job->left);
-    job->kept_r2 = phi_calloc2(plan->choice == PHI_RIDGE_SHARED ? job->targets->n_cols : 0,
-                               n_errors, sizeof *job->kept_r2);
     for (size_t t = 0; t < plan->n_threads; t++)
         all = take_scratch(plan, &job->scratch[t]) && all;
     if (all && job->y && job->coef && job->estimate && job->choice && job->mean && job->sd &&
-        job->lambda && job->cv_r2 && job->sst && job->sse && job->sse_of_fold && job->left &&
-        job->kept_r2)
+        job->lambda && job->cv_r2 && job->sst && job->sse && job->sse_of_fold)
         return PH_OK;
     return phi_error_nomem(reterr, "a block of targets", (plan->n + plan->n_out) * n * size);
 }
 
 static void free_memory(struct fit_job *job)
 {
-    void *blocks[] = {job->y,       job->coef,   job->mean,     job->sd,    job->lambda,
-                      job->cv_r2,   job->sst,    job->sse,      job->left,  job->sse_of_fold,
-                      job->kept_r2, job->direct, job->estimate, job->choice};
+    void *blocks[] = {job->y,           job->coef,       job->mean,     job->sd,
+                      job->lambda,      job->cv_r2,      job->sst,      job->sse,
+                      job->sse_of_fold, job->own_direct, job->estimate, job->choice};
 
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         phi_free(blocks[i]);
+    for (size_t f = 0; job->own_folds && f < job->plan->n_folds; f++)
+        phi_ridge_fold_fini(&job->own_folds[f]);
+    phi_free(job->own_folds);
     for (size_t t = 0; t < PHI_FORK_MAX_THREADS; t++) {
         phi_free(job->scratch[t].z);
         phi_free(job->scratch[t].pred);
@@ -114,7 +116,7 @@ static void free_memory(struct fit_job *job)
 
 static double fold_sse(const struct fit_job *job, size_t f, size_t l, size_t t)
 {
-    return job->sse_of_fold[(f * job->plan->n_lambdas + l) * job->n + t];
+    return job->sse_of_fold[(f * job->n_lambdas + l) * job->n + t];
 }
 
 /* Sd over folds of the error at penalty l, as a sum over folds like sse itself. */
@@ -137,13 +139,13 @@ static size_t choose_penalty(const struct fit_job *job, size_t t)
     size_t best = 0;
     double limit;
 
-    for (size_t l = 1; l < plan->n_lambdas; l++)
+    for (size_t l = 1; l < job->n_lambdas; l++)
         if (job->sse[l * job->n + t] < job->sse[best * job->n + t])
             best = l;
     if (!plan->within_one_sd)
         return best;
     limit = job->sse[best * job->n + t] + sd_of_error(job, best, t);
-    for (size_t l = plan->n_lambdas; l-- > best;)
+    for (size_t l = job->n_lambdas; l-- > best;)
         if (job->sse[l * job->n + t] <= limit)
             return l;
     return best;
@@ -151,7 +153,7 @@ static size_t choose_penalty(const struct fit_job *job, size_t t)
 
 static bool is_constant(const struct fit_job *job, size_t t)
 {
-    return !(job->sd[t] > 1e-7 * fabs(job->mean[t]));
+    return phi_ridge_is_constant(job->mean[t], job->sd[t]);
 }
 
 /* Sums the folds' errors in fixed order, so that threads do not change a bit. */
@@ -162,18 +164,16 @@ static void cross_validate(const struct fit_job *job, size_t from, struct phi_ri
 
     memset(job->sst + from, 0, slice.n * sizeof *job->sst);
     for (size_t f = 0; f < plan->n_folds; f++) {
-        double *sse = job->sse_of_fold + f * plan->n_lambdas * job->n + from;
+        double *sse = job->sse_of_fold + f * job->n_lambdas * job->n + from;
 
-        for (size_t l = 0; l < plan->n_lambdas; l++)
+        for (size_t l = 0; l < job->n_lambdas; l++)
             memset(sse + l * job->n, 0, slice.n * sizeof *sse);
         if (plan->dtype == PHI_DTYPE_F64)
-            phi_ridge_fold_errors_f64(&plan->folds[f], slice, scratch, sse, job->n,
-                                      job->sst + from);
+            phi_ridge_fold_errors_f64(&job->folds[f], slice, scratch, sse, job->n, job->sst + from);
         else
-            phi_ridge_fold_errors_f32(&plan->folds[f], slice, scratch, sse, job->n,
-                                      job->sst + from);
+            phi_ridge_fold_errors_f32(&job->folds[f], slice, scratch, sse, job->n, job->sst + from);
     }
-    for (size_t l = 0; l < plan->n_lambdas; l++)
+    for (size_t l = 0; l < job->n_lambdas; l++)
         for (size_t t = from; t < from + slice.n; t++) {
             job->sse[l * job->n + t] = 0;
             for (size_t f = 0; f < plan->n_folds; f++)
@@ -191,20 +191,14 @@ static double r2_of(const struct fit_job *job, size_t l, size_t t)
 
 static void choose(const struct fit_job *job, size_t from, size_t n)
 {
-    const struct phi_ridge_plan *plan = job->plan;
-    bool shared = plan->choice == PHI_RIDGE_SHARED;
+    bool folds = job->plan->n_folds > 0;
 
     for (size_t t = from; t < from + n; t++) {
-        size_t l = shared ? job->shared : plan->n_folds ? choose_penalty(job, t) : 0;
+        size_t l = folds ? choose_penalty(job, t) : 0;
 
         job->choice[t] = l;
-        job->lambda[t] = plan->lambdas[l];
-        if (!plan->n_folds)
-            job->cv_r2[t] = 0;
-        else if (shared)
-            job->cv_r2[t] = (double)job->kept_r2[(job->first + t) * plan->n_lambdas + l];
-        else
-            job->cv_r2[t] = r2_of(job, l, t);
+        job->lambda[t] = job->lambdas[l];
+        job->cv_r2[t] = folds ? r2_of(job, l, t) : 0;
     }
 }
 
@@ -234,10 +228,10 @@ static void estimate_out_of_fold(const struct fit_job *job, size_t from,
 
     for (size_t f = 0; f < plan->n_folds; f++)
         if (plan->dtype == PHI_DTYPE_F64)
-            phi_ridge_fold_estimates_f64(&plan->folds[f], slice, scratch, job->choice + from,
+            phi_ridge_fold_estimates_f64(&job->folds[f], slice, scratch, job->choice + from,
                                          job->mean + from, to);
         else
-            phi_ridge_fold_estimates_f32(&plan->folds[f], slice, scratch, job->choice + from,
+            phi_ridge_fold_estimates_f32(&job->folds[f], slice, scratch, job->choice + from,
                                          job->mean + from, to);
 }
 
@@ -251,10 +245,8 @@ static enum ph_status fit_slice(void *ctx, size_t task, size_t worker, struct ph
                                     job->n, n};
 
     (void)reterr;
-    if (plan->n_folds && (job->choose_only || plan->choice == PHI_RIDGE_PER_TARGET))
+    if (plan->n_folds)
         cross_validate(job, from, slice, &job->scratch[worker]);
-    if (job->choose_only)
-        return PH_OK;
     choose(job, from, n);
     if (plan->estimates)
         estimate_out_of_fold(job, from, slice, &job->scratch[worker]);
@@ -275,20 +267,6 @@ static enum ph_status read_block(struct fit_job *job, struct ph_error *reterr)
                              "target %zu is constant: leave it out, or allow constant targets",
                              job->first + t);
     return status;
-}
-
-/* Keeps what the second pass of a shared penalty needs. */
-static void note_errors(struct fit_job *job)
-{
-    size_t n_lambdas = job->plan->n_lambdas;
-
-    for (size_t t = 0; t < job->n; t++)
-        for (size_t l = 0; l < n_lambdas; l++) {
-            double r2 = r2_of(job, l, t);
-
-            job->kept_r2[(job->first + t) * n_lambdas + l] = (float)r2;
-            job->left[l] -= r2;
-        }
 }
 
 static void note_block(struct fit_job *job)
@@ -314,7 +292,7 @@ static enum ph_status write_block(struct fit_job *job, struct ph_error *reterr)
         .sd = job->sd,
         .lambda = job->lambda,
         .cv_r2 = job->cv_r2,
-        .cv_sse = plan->n_folds && plan->choice == PHI_RIDGE_PER_TARGET ? job->sse : NULL};
+        .cv_sse = plan->n_folds && job->n_lambdas == plan->n_lambdas ? job->sse : NULL};
 
     return job->sink->write(job->sink->ctx, &block, reterr);
 }
@@ -328,10 +306,6 @@ static enum ph_status fit_block(struct fit_job *job, struct ph_error *reterr)
         status = phi_fork(job->plan->n_threads, n_slices, fit_slice, job, reterr);
     if (status)
         return status;
-    if (job->choose_only) {
-        note_errors(job);
-        return PH_OK;
-    }
     note_block(job);
     return write_block(job, reterr);
 }
@@ -352,52 +326,111 @@ static enum ph_status pass(struct fit_job *job, const char *stage, struct ph_err
     return status;
 }
 
-/* One product less a target when all share their penalty. */
-static enum ph_status make_direct(struct fit_job *job, double lambda, struct ph_error *reterr)
+static enum ph_status direct_of_spectrum(struct fit_job *job, double lambda,
+                                         struct ph_error *reterr)
 {
     const struct phi_ridge_whole *whole = &job->plan->whole;
     size_t size = phi_dtype_size(job->plan->dtype);
     void *scaled = phi_calloc2(whole->n_out, whole->r, size);
 
-    job->direct = phi_calloc2(whole->n_out, whole->n, size);
-    if (job->direct && scaled && job->plan->dtype == PHI_DTYPE_F64)
-        phi_ridge_direct_f64(whole, lambda, scaled, job->direct);
-    else if (job->direct && scaled)
-        phi_ridge_direct_f32(whole, lambda, scaled, job->direct);
+    if (!scaled)
+        return phi_error_nomem(reterr, "ridge solution", whole->n_out * whole->r * size);
+    if (job->plan->dtype == PHI_DTYPE_F64)
+        phi_ridge_direct_f64(whole, lambda, scaled, job->own_direct);
+    else
+        phi_ridge_direct_f32(whole, lambda, scaled, job->own_direct);
     phi_free(scaled);
-    if (!job->direct || !scaled)
-        return phi_error_nomem(reterr, "ridge solution", whole->n_out * whole->n * size);
     return PH_OK;
 }
 
+/* The same by eigenvectors, for a penalty so small that rounding forbids the factor. */
+static enum ph_status map_by_spectrum(const struct phi_ridge_plan *plan, double lambda, double *map,
+                                      struct ph_error *reterr)
+{
+    struct phi_fold all = phi_fold_whole(plan->n);
+    struct phi_spectrum s;
+    enum ph_status status = phi_spectrum_dual(plan->whole.k, &all, plan->team, &s, reterr);
+
+    if (status)
+        return status;
+    status = phi_spectrum_map(&s, lambda, map, reterr);
+    phi_spectrum_fini(&s);
+    return status;
+}
+
+static enum ph_status direct_of_gram(struct fit_job *job, double lambda, struct ph_error *reterr)
+{
+    const struct phi_team *team = job->plan->team;
+    size_t n = job->plan->n;
+    double *map = phi_calloc2(n, n, sizeof *map);
+    float *narrow = job->own_direct;
+    enum ph_status status;
+
+    if (!map)
+        return phi_error_nomem(reterr, "ridge solution", n * n * sizeof *map);
+    status = phi_ridge_map_whole(job->plan->whole.k, n, lambda, team ? team->inverse : NULL,
+                                 team ? team->ctx : NULL, map, reterr);
+    if (status == PH_SKIP)
+        status = map_by_spectrum(job->plan, lambda, map, reterr);
+    if (!status && job->plan->dtype == PHI_DTYPE_F64)
+        memcpy(job->own_direct, map, n * n * sizeof *map);
+    for (size_t i = 0; !status && job->plan->dtype == PHI_DTYPE_F32 && i < n * n; i++)
+        narrow[i] = (float)map[i];
+    phi_free(map);
+    return status;
+}
+
+/* One product less a target when all share their penalty. */
+static enum ph_status make_direct(struct fit_job *job, double lambda, struct ph_error *reterr)
+{
+    const struct phi_ridge_whole *whole = &job->plan->whole;
+    enum ph_status status;
+
+    job->direct = whole->direct;
+    if (job->direct)
+        return PH_OK;
+    job->own_direct = phi_calloc2(whole->n_out, whole->n, phi_dtype_size(job->plan->dtype));
+    if (!job->own_direct)
+        return phi_error_nomem(reterr, "ridge solution",
+                               whole->n_out * whole->n * phi_dtype_size(job->plan->dtype));
+    status =
+        whole->k ? direct_of_gram(job, lambda, reterr) : direct_of_spectrum(job, lambda, reterr);
+    job->direct = job->own_direct;
+    return status;
+}
+
+/* From here on the plan has that one penalty. */
 static enum ph_status choose_shared(struct fit_job *job, struct ph_error *reterr)
 {
     const struct phi_ridge_plan *plan = job->plan;
-    enum ph_status status;
+    size_t choice = 0;
+    enum ph_status status = phi_ridge_choose_shared(plan, job->targets, &choice, reterr);
 
-    job->choose_only = true;
-    status = pass(job, "cross-validation", reterr);
-    job->choose_only = false;
-    for (size_t l = 1; l < plan->n_lambdas; l++)
-        if (job->left[l] < job->left[job->shared])
-            job->shared = l;
-    return status;
+    if (status)
+        return status;
+    job->own_folds = phi_calloc(plan->n_folds, sizeof *job->own_folds);
+    if (!job->own_folds)
+        return phi_error_nomem(reterr, "folds", plan->n_folds * sizeof *job->own_folds);
+    job->folds = job->own_folds;
+    job->lambdas = plan->lambdas + choice;
+    job->n_lambdas = 1;
+    return phi_ridge_shared_folds(plan, *job->lambdas, job->own_folds, reterr);
 }
 
 static enum ph_status run(struct fit_job *job, struct ph_error *reterr)
 {
     const struct phi_ridge_plan *plan = job->plan;
-    bool shared = plan->choice == PHI_RIDGE_SHARED || plan->n_lambdas == 1;
     enum ph_status status = PH_OK;
 
-    if (plan->choice == PHI_RIDGE_SHARED && plan->n_folds)
+    if (plan->choice == PHI_RIDGE_SHARED && plan->n_lambdas > 1)
         status = choose_shared(job, reterr);
-    if (!status && shared && !plan->errors_only)
-        status = make_direct(job, plan->lambdas[job->shared], reterr);
+    if (!status && job->n_lambdas == 1) {
+        job->report.shared_lambda = *job->lambdas;
+        if (!plan->errors_only)
+            status = make_direct(job, *job->lambdas, reterr);
+    }
     if (!status)
         status = pass(job, "targets", reterr);
-    if (shared)
-        job->report.shared_lambda = plan->lambdas[job->shared];
     if (job->report.n_targets > job->report.n_constant)
         job->report.mean_cv_r2 /= (double)(job->report.n_targets - job->report.n_constant);
     return status;
@@ -407,11 +440,16 @@ enum ph_status phi_ridge_fit(const struct phi_ridge_plan *plan, const struct phi
                              const struct phi_ridge_sink *sink, struct phi_ridge_report *ret_report,
                              struct ph_error *reterr)
 {
-    struct fit_job job = {.plan = plan, .targets = targets, .sink = sink};
+    struct fit_job job = {.plan = plan,
+                          .targets = targets,
+                          .sink = sink,
+                          .folds = plan->folds,
+                          .lambdas = plan->lambdas,
+                          .n_lambdas = plan->n_lambdas};
     enum ph_status status;
     int before;
 
-    if (targets->n_rows != plan->n || !targets->n_cols)
+    if (targets->n_rows != plan->n || (!targets->n_cols && !plan->team))
         return phi_error(reterr, PH_E_SHAPE,
                          "the data have %zu samples, the %s have %zu samples of %zu columns: check "
                          "that both come from the same runs",
@@ -429,15 +467,24 @@ enum ph_status phi_ridge_fit(const struct phi_ridge_plan *plan, const struct phi
 
 size_t phi_ridge_plan_bytes(const struct phi_ridge_plan *plan)
 {
-    size_t size = phi_dtype_size(plan->dtype), r, n_pred, n_basis, n_values;
+    size_t size = phi_dtype_size(plan->dtype), r, n_pred, n_basis, n_values, n_bytes = 0;
 
     scratch_sizes(plan, &r, &n_pred, &n_basis);
     n_values = plan->whole.r * (plan->n + plan->n_out) + (plan->n + plan->n_out) * plan->n_block +
                plan->n_threads * (r + n_pred) * PHI_RIDGE_SLICE;
+    if (plan->whole.direct || plan->whole.k)
+        n_values += plan->n * plan->n;
     for (size_t f = 0; f < plan->n_folds; f++) {
         const struct phi_ridge_fold *fold = &plan->folds[f];
 
-        n_values += fold->r * (fold->n_train + fold->n_basis * fold->n_test);
+        n_values += fold->map ? fold->n_train * fold->n_test
+                              : fold->r * (fold->n_train + fold->n_basis * fold->n_test);
+        if (fold->e) /* its map, and the products it is chosen by */
+            n_values += fold->n_train * fold->n_test;
     }
-    return n_values * size + (plan->n_folds + 1) * plan->n_lambdas * plan->n_block * sizeof(double);
+    if (plan->whole.k) /* beside it the targets' products and the work on a fold a thread */
+        n_bytes +=
+            2 * plan->n * plan->n * sizeof(double) + plan->n_threads * r * (plan->n + 2 * r) * size;
+    return n_bytes + n_values * size +
+           (plan->n_folds + 1) * plan->n_lambdas * plan->n_block * sizeof(double);
 }

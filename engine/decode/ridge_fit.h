@@ -3,7 +3,9 @@
  * Ridge regression of very many targets: one penalty a target (or one for all) chosen over
  * contiguous folds, targets read and coefficients written a block at a time, so that neither has to
  * fit into memory. A plan holds everything that does not depend on the targets. Products in float32
- * or float64, decompositions in float64. Not for the live path. Same bits for any thread count.
+ * or float64, decompositions in float64. With a team each process fits targets of its own and the
+ * penalty for all is chosen over all of them. Not for the live path. Same bits for any thread
+ * count.
  */
 #ifndef PHI_DECODE_RIDGE_FIT_H
 #define PHI_DECODE_RIDGE_FIT_H
@@ -14,11 +16,13 @@
 #include "decode/columns.h"
 #include "decode/folds.h"
 #include "decode/gram.h"
+#include "decode/team.h"
 #include "phosphene/status.h"
 
 enum phi_ridge_choice {
     PHI_RIDGE_PER_TARGET, /* the penalty with the least out-of-fold error of each target */
-    PHI_RIDGE_SHARED      /* one penalty for all, by the mean share of variance left */
+    PHI_RIDGE_SHARED      /* one penalty for all, by the mean share of variance left; costs two
+                             products of the targets instead of two a penalty */
 };
 
 struct phi_ridge_options {
@@ -35,6 +39,8 @@ struct phi_ridge_options {
     size_t n_threads; /* 0: one a processor */
     size_t n_block;   /* targets read at once; 0: 4096 */
     const struct phi_progress *progress;
+    const struct phi_team *team; /* other processes with targets of their own; NULL: alone. Must
+                                    outlive the plan; for the dual form */
 };
 
 struct phi_ridge_plan;

@@ -2,9 +2,11 @@
 #include "decode/ridge_plan.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "decode/fold_gram.h"
 #include "decode/fork.h"
 #include "decode/linalg.h"
 #include "decode/spectrum.h"
@@ -53,6 +55,25 @@ static void *stack_predictors(enum phi_dtype dtype, const struct phi_spectrum *s
     return to;
 }
 
+/* Keeps eigenvalues and a bare p, for one penalty not known yet. */
+static enum ph_status fill_shared_fold(struct phi_ridge_plan *plan, struct phi_spectrum *s,
+                                       struct phi_ridge_fold *fold, struct ph_error *reterr)
+{
+    *fold = (struct phi_ridge_fold){.fold = s->fold,
+                                    .n_train = s->n_train,
+                                    .n_test = s->n_test,
+                                    .r = s->r,
+                                    .n_basis = 1,
+                                    .n_lambdas = 1,
+                                    .q = cast(plan->dtype, s->q, s->r, s->n_train),
+                                    .p = cast(plan->dtype, s->p, s->n_test, s->r),
+                                    .e = s->e};
+    s->e = NULL;
+    if (!fold->q || !fold->p)
+        return phi_error_nomem(reterr, "spectrum of a fold", s->n_train * s->r * sizeof(double));
+    return PH_OK;
+}
+
 static enum ph_status fill_fold(struct phi_ridge_plan *plan, const struct phi_spectrum *s,
                                 struct phi_ridge_fold *fold, struct ph_error *reterr)
 {
@@ -95,27 +116,99 @@ static enum ph_status fill_whole(struct phi_ridge_plan *plan, struct phi_spectru
     return phi_error_nomem(reterr, "spectrum of all samples", s->n_out * s->r * sizeof(double));
 }
 
-/* Task f < n_folds is a fold, the last one all rows. */
-static enum ph_status make_spectrum(void *ctx, size_t task, size_t worker, struct ph_error *reterr)
+static enum ph_status make_spectrum(const struct plan_job *job, size_t task,
+                                    const struct phi_fold *fold, const double *k,
+                                    struct ph_error *reterr)
 {
-    const struct plan_job *job = ctx;
-    bool is_fold = task < job->plan->n_folds;
-    struct phi_fold fold = is_fold ? phi_fold_at(job->folds, task) : phi_fold_whole(job->plan->n);
-    const double *k = is_fold && job->k_of_fold ? job->k_of_fold[task] : job->k;
+    struct phi_ridge_plan *plan = job->plan;
+    bool is_fold = task < plan->n_folds;
     struct phi_spectrum s;
-    enum ph_status status;
+    enum ph_status status = job->x ? phi_spectrum_primal(job->x, job->m, fold, &s, reterr)
+                                   : phi_spectrum_dual(k, fold, plan->team, &s, reterr);
 
-    (void)worker;
-    status = job->x ? phi_spectrum_primal(job->x, job->m, &fold, &s, reterr)
-                    : phi_spectrum_dual(k, &fold, &s, reterr);
     if (status)
         return status;
-    if (is_fold)
-        status = fill_fold(job->plan, &s, &job->plan->folds[task], reterr);
+    if (!is_fold)
+        status = fill_whole(plan, &s, reterr);
+    else if (plan->choice == PHI_RIDGE_SHARED && plan->n_lambdas > 1)
+        status = fill_shared_fold(plan, &s, &plan->folds[task], reterr);
     else
-        status = fill_whole(job->plan, &s, reterr);
+        status = fill_fold(plan, &s, &plan->folds[task], reterr);
     phi_spectrum_fini(&s);
     return status;
+}
+
+/* With a single penalty the maps come from Cholesky factors. PH_SKIP where rounding forbids it. */
+static enum ph_status make_map(const struct plan_job *job, size_t task, const struct phi_fold *fold,
+                               const double *k, struct ph_error *reterr)
+{
+    struct phi_ridge_plan *plan = job->plan;
+    const struct phi_team *team = plan->team;
+    bool is_fold = task < plan->n_folds;
+    size_t n_train = phi_fold_n_train(fold),
+           n_out = is_fold ? fold->test_to - fold->test_from : n_train;
+    double lambda = plan->lambdas[0], *map = phi_calloc2(n_out, n_train, sizeof *map);
+    struct phi_ridge_fold *to = &plan->folds[task];
+    enum ph_status status;
+
+    if (!map)
+        return phi_error_nomem(reterr, "ridge solution", n_out * n_train * sizeof *map);
+    status = is_fold ? phi_ridge_map_fold(k, fold, lambda, map, reterr)
+                     : phi_ridge_map_whole(k, n_train, lambda, team ? team->inverse : NULL,
+                                           team ? team->ctx : NULL, map, reterr);
+    if (!status && is_fold) {
+        *to = (struct phi_ridge_fold){.fold = *fold,
+                                      .n_train = n_train,
+                                      .n_test = n_out,
+                                      .n_basis = 1,
+                                      .n_lambdas = 1,
+                                      .map = cast(plan->dtype, map, n_out, n_train),
+                                      .mix = phi_calloc(1, sizeof *to->mix)};
+        if (to->mix)
+            to->mix[0] = 1;
+    } else if (!status) {
+        plan->whole = (struct phi_ridge_whole){
+            .n = n_train, .n_out = n_out, .direct = cast(plan->dtype, map, n_out, n_train)};
+        plan->n_out = n_out;
+    }
+    phi_free(map);
+    if (!status && (is_fold ? !to->map || !to->mix : !plan->whole.direct))
+        return phi_error_nomem(reterr, "ridge solution", n_out * n_train * sizeof *map);
+    return status;
+}
+
+/* One penalty will serve all targets: its map is made when it is known. */
+static enum ph_status keep_gram(struct phi_ridge_plan *plan, const double *k,
+                                struct ph_error *reterr)
+{
+    size_t n = plan->n;
+
+    plan->n_out = n;
+    plan->whole = (struct phi_ridge_whole){.n = n, .n_out = n, .k = phi_calloc2(n, n, sizeof *k)};
+    if (!plan->whole.k)
+        return phi_error_nomem(reterr, "Gram matrix of a plan", n * n * sizeof *k);
+    memcpy(plan->whole.k, k, n * n * sizeof *k);
+    return PH_OK;
+}
+
+/* Task f < n_folds is a fold, the last one all rows. */
+static enum ph_status make_part(void *ctx, size_t task, size_t worker, struct ph_error *reterr)
+{
+    const struct plan_job *job = ctx;
+    struct phi_ridge_plan *plan = job->plan;
+    bool is_fold = task < plan->n_folds;
+    struct phi_fold fold = is_fold ? phi_fold_at(job->folds, task) : phi_fold_whole(plan->n);
+    const double *k = is_fold && job->k_of_fold ? job->k_of_fold[task] : job->k;
+    enum ph_status status = PH_SKIP;
+
+    (void)worker;
+    if (!is_fold && plan->errors_only)
+        return PH_OK;
+    if (!is_fold && k && plan->choice == PHI_RIDGE_SHARED && plan->n_lambdas > 1)
+        return keep_gram(plan, k, reterr);
+    if (k && plan->n_lambdas == 1)
+        status = make_map(job, task, &fold, k, reterr);
+    return status == PH_SKIP ? make_spectrum(job, task, &fold, k, reterr) : status;
 }
 
 static enum ph_status check_options(const struct phi_ridge_options *o, size_t n,
@@ -155,6 +248,7 @@ static struct phi_ridge_plan *new_plan(const struct phi_ridge_options *o, size_t
     plan->allow_constant = o->allow_constant;
     plan->errors_only = o->errors_only;
     plan->estimates = o->estimates && o->folds;
+    plan->team = o->team;
     plan->dtype = o->dtype;
     if (o->progress)
         plan->progress = *o->progress;
@@ -181,7 +275,9 @@ static enum ph_status make_plan(struct plan_job *job, size_t n, const struct phi
         return phi_error_nomem(reterr, "ridge plan", sizeof *job->plan);
     phi_progress_report(&job->plan->progress, "decompositions", 0);
     before = phi_blas_set_threads(1);
-    status = phi_fork(job->plan->n_threads, job->plan->n_folds + 1, make_spectrum, job, reterr);
+    /* A team's decompositions are made one after the other by all. */
+    status = phi_fork(o->team ? 1 : job->plan->n_threads, job->plan->n_folds + 1, make_part, job,
+                      reterr);
     (void)phi_blas_set_threads(before);
     phi_progress_report(&job->plan->progress, "decompositions", 1);
     if (status)
@@ -233,20 +329,29 @@ enum ph_status phi_ridge_plan_primal(const double *x, size_t n, size_t m,
     return status ? status : make_plan(&job, n, options, ret_plan, reterr);
 }
 
+void phi_ridge_fold_fini(struct phi_ridge_fold *fold)
+{
+    phi_free(fold->q);
+    phi_free(fold->p);
+    phi_free(fold->mix);
+    phi_free(fold->map);
+    phi_free(fold->e);
+    *fold = (struct phi_ridge_fold){0};
+}
+
 void phi_ridge_plan_destroy(struct phi_ridge_plan **plan)
 {
     if (!plan || !*plan)
         return;
-    for (size_t f = 0; (*plan)->folds && f < (*plan)->n_folds; f++) {
-        phi_free((*plan)->folds[f].q);
-        phi_free((*plan)->folds[f].p);
-        phi_free((*plan)->folds[f].mix);
-    }
+    for (size_t f = 0; (*plan)->folds && f < (*plan)->n_folds; f++)
+        phi_ridge_fold_fini(&(*plan)->folds[f]);
     phi_free((*plan)->folds);
     phi_free((*plan)->lambdas);
     phi_free((*plan)->whole.q);
     phi_free((*plan)->whole.out);
     phi_free((*plan)->whole.e);
+    phi_free((*plan)->whole.direct);
+    phi_free((*plan)->whole.k);
     phi_free(*plan);
     *plan = NULL;
 }

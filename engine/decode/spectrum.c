@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "decode/gram.h"
+#include "decode/fold_gram.h"
 #include "decode/linalg.h"
 
 /* Eigenvalues below this share of the largest are rounding (the centred mean always is one). */
@@ -50,43 +50,6 @@ static size_t count_kept(const double *values, size_t n)
     return n_kept;
 }
 
-/* K of the training rows, centred; and mean over training rows of every row of k. */
-static double *train_gram(const double *k, const struct phi_fold *fold, double *mean_of_row)
-{
-    size_t n = fold->n_rows, n_train = phi_fold_n_train(fold);
-    double *out = phi_calloc2(n_train, n_train, sizeof *out);
-
-    for (size_t i = 0; out && i < n_train; i++)
-        for (size_t j = 0; j < n_train; j++)
-            out[i * n_train + j] = k[phi_fold_train_row(fold, i) * n + phi_fold_train_row(fold, j)];
-    for (size_t i = 0; i < n; i++) {
-        mean_of_row[i] = 0;
-        for (size_t j = 0; j < n_train; j++)
-            mean_of_row[i] += k[i * n + phi_fold_train_row(fold, j)] / (double)n_train;
-    }
-    if (out)
-        phi_gram_centre(out, n_train);
-    return out;
-}
-
-/* Products of the test rows with the training rows, both less the training mean. */
-static double *cross_gram(const double *k, const struct phi_fold *fold, const double *mean_of_row)
-{
-    size_t n = fold->n_rows, n_train = phi_fold_n_train(fold), n_test = fold_n_test(fold);
-    double *out = phi_calloc2(n_test, n_train, sizeof *out);
-    double mean = 0;
-
-    for (size_t i = 0; i < n_train; i++)
-        mean += mean_of_row[phi_fold_train_row(fold, i)] / (double)n_train;
-    for (size_t i = 0; out && i < n_test; i++)
-        for (size_t j = 0; j < n_train; j++) {
-            size_t a = fold->test_from + i, b = phi_fold_train_row(fold, j);
-
-            out[i * n_train + j] = k[a * n + b] - mean_of_row[a] - mean_of_row[b] + mean;
-        }
-    return out;
-}
-
 /* Fills the spectrum from eigenvectors (rows of v, ascending values) of the training Gram. */
 static void fill_dual(struct phi_spectrum *s, const double *v, const double *values)
 {
@@ -111,9 +74,11 @@ static void multiply_test(const struct phi_spectrum *s, const double *test, size
 }
 
 static enum ph_status dual_from(double *train, const double *cross, double *values,
-                                struct phi_spectrum *s, struct ph_error *reterr)
+                                const struct phi_team *team, struct phi_spectrum *s,
+                                struct ph_error *reterr)
 {
-    enum ph_status status = phi_eigh(train, s->n_train, values, reterr);
+    enum ph_status status = team ? team->eigh(team->ctx, train, s->n_train, values, reterr)
+                                 : phi_eigh(train, s->n_train, values, reterr);
 
     if (status)
         return status;
@@ -130,25 +95,26 @@ static enum ph_status dual_from(double *train, const double *cross, double *valu
 }
 
 enum ph_status phi_spectrum_dual(const double *k, const struct phi_fold *fold,
-                                 struct phi_spectrum *ret_spectrum, struct ph_error *reterr)
+                                 const struct phi_team *team, struct phi_spectrum *ret_spectrum,
+                                 struct ph_error *reterr)
 {
     struct phi_spectrum s = {
         .fold = *fold, .n_train = phi_fold_n_train(fold), .n_test = fold_n_test(fold)};
-    double *mean_of_row = phi_calloc(fold->n_rows, sizeof *mean_of_row);
     double *values = phi_calloc(s.n_train, sizeof *values);
-    double *train = mean_of_row ? train_gram(k, fold, mean_of_row) : NULL;
-    double *cross = mean_of_row ? cross_gram(k, fold, mean_of_row) : NULL;
+    double *train = phi_calloc2(s.n_train, s.n_train, sizeof *train);
+    double *cross = phi_calloc2(s.n_test, s.n_train, sizeof *cross);
     enum ph_status status;
 
     if (values && train && cross)
-        status = dual_from(train, cross, values, &s, reterr);
+        status = phi_fold_gram(k, fold, train, cross, reterr);
     else
         status =
             phi_error_nomem(reterr, "Gram matrix of a fold", s.n_train * s.n_train * sizeof *train);
+    if (!status)
+        status = dual_from(train, cross, values, team, &s, reterr);
     phi_free(cross);
     phi_free(train);
     phi_free(values);
-    phi_free(mean_of_row);
     if (!status)
         *ret_spectrum = s;
     return status;
@@ -230,6 +196,23 @@ enum ph_status phi_spectrum_primal(const double *x, size_t m, const struct phi_f
     if (!status)
         *ret_spectrum = s;
     return status;
+}
+
+enum ph_status phi_spectrum_map(const struct phi_spectrum *s, double lambda, double *ret_map,
+                                struct ph_error *reterr)
+{
+    double *scaled = phi_calloc2(s->n_out, s->r, sizeof *scaled);
+
+    if (!scaled)
+        return phi_error_nomem(reterr, "ridge solution", s->n_out * s->r * sizeof *scaled);
+    for (size_t i = 0; i < s->n_out; i++)
+        for (size_t j = 0; j < s->r; j++)
+            scaled[i * s->r + j] = s->out[i * s->r + j] / (s->e[j] + lambda);
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)s->n_out, (int)s->n_train,
+                (int)s->r, 1, scaled, (int)s->r, s->q, (int)s->n_train, 0, ret_map,
+                (int)s->n_train);
+    phi_free(scaled);
+    return PH_OK;
 }
 
 static enum ph_status take_basis(struct phi_penalty_basis *b, struct ph_error *reterr)

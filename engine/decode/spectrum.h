@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "decode/folds.h"
+#include "decode/team.h"
 #include "phosphene/status.h"
 
 /* All owned; float64. Rows of training and testing are those of `fold`. */
@@ -26,9 +27,11 @@ struct phi_spectrum {
 /* From the Gram matrix k[n][n] of all rows (any common centring): training rows are centred by
  * their own mean, test rows by the training mean. Coefficients are dual: n_out = n_train;
  * directions in which the rows do not differ (eigenvalue below 1e-13 of the largest) get none,
- * since they act on no column. */
+ * since they act on no column. With a `team` (else NULL) its processes find the eigenvectors
+ * together. */
 PH_NODISCARD enum ph_status phi_spectrum_dual(const double *k /* [n][n] */,
                                               const struct phi_fold *fold,
+                                              const struct phi_team *team,
                                               struct phi_spectrum *ret_spectrum,
                                               struct ph_error *reterr);
 
@@ -37,6 +40,10 @@ PH_NODISCARD enum ph_status phi_spectrum_primal(const double *x /* [n][m] */, si
                                                 const struct phi_fold *fold,
                                                 struct phi_spectrum *ret_spectrum,
                                                 struct ph_error *reterr);
+
+/* ret_map[n_out][n_train]: coefficients at one penalty are ret_map times the centred targets. */
+PH_NODISCARD enum ph_status phi_spectrum_map(const struct phi_spectrum *spectrum, double lambda,
+                                             double *ret_map, struct ph_error *reterr);
 
 /* Releases what a spectrum holds. */
 void phi_spectrum_fini(struct phi_spectrum *spectrum);

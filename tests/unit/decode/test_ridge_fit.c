@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "decode/linalg.h"
 #include "decode/ridge_fit.h"
 #include "test.h"
 
@@ -216,6 +217,202 @@ static void folds_may_bring_their_gram(void **state)
     phi_free(other);
 }
 
+struct errors {
+    double left[L];     /* mean share of variance left at each penalty */
+    double r2_of[L][T]; /* of each target */
+};
+
+/* What a fit with a penalty a target says of all penalties. */
+static enum ph_status note_errors(void *ctx, const struct phi_ridge_block *b,
+                                  struct ph_error *reterr)
+{
+    struct errors *errors = ctx;
+
+    (void)reterr;
+    for (size_t t = 0; t < b->n; t++) {
+        double least = b->cv_sse[t];
+
+        for (size_t l = 0; l < L; l++)
+            least = fmin(least, b->cv_sse[l * b->n + t]);
+        for (size_t l = 0; l < L; l++) {
+            double share = b->cv_sse[l * b->n + t] / least * (1 - b->cv_r2[t]);
+
+            errors->left[l] += share / T;
+            errors->r2_of[l][b->first + t] = 1 - share;
+        }
+    }
+    return PH_OK;
+}
+
+/* The penalty for all, chosen by one product of the targets, is the one that the errors of every
+ * target at every penalty say, and its errors are theirs; also with a gap and in float64. */
+static void shared_penalty_is_the_best_for_all(void **state)
+{
+    struct phi_columns_memory memory = {y, PHI_DTYPE_F32, N, T};
+    struct phi_columns targets = phi_columns_over(&memory, T, "targets");
+    struct phi_ridge_options options = usual();
+    struct phi_ridge_plan *plan;
+    struct ph_error err = {0};
+
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        static struct kept shared;
+        static struct errors errors;
+        struct phi_ridge_sink sink = {note_errors, &errors};
+        struct phi_ridge_report report;
+        size_t best = 0;
+
+        memset(&errors, 0, sizeof errors);
+        options.dtype = round == 1 ? PHI_DTYPE_F64 : PHI_DTYPE_F32;
+        assert_ok(phi_folds_contiguous(N, 5, round == 2 ? 2 : 0, &folds, &err), err);
+        options.choice = PHI_RIDGE_PER_TARGET;
+        assert_ok(phi_ridge_plan_dual(k, NULL, N, &options, &plan, &err), err);
+        assert_ok(phi_ridge_fit(plan, &targets, &sink, &report, &err), err);
+        phi_ridge_plan_destroy(&plan);
+        options.choice = PHI_RIDGE_SHARED;
+        report = fit(&options, &shared);
+        for (size_t l = 1; l < L; l++)
+            best = errors.left[l] < errors.left[best] ? l : best;
+        assert_true(best > 0 && best < L - 1);
+        assert_near(report.shared_lambda / lambdas[best], 1, 1e-12);
+        for (size_t t = 0; t < T; t++)
+            assert_near(shared.r2[t], errors.r2_of[best][t], 2e-5);
+        phi_free(shared.coef);
+    }
+    assert_ok(phi_folds_contiguous(N, 5, 0, &folds, &err), err);
+}
+
+/* (K + lambda I) coef = y - mean, whatever made coef. */
+static void single_penalty_solves_its_equation(void **state)
+{
+    static struct kept kept;
+    struct phi_ridge_options options = usual();
+
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        options.lambdas = &lambdas[4];
+        options.n_lambdas = 1;
+        options.dtype = round ? PHI_DTYPE_F32 : PHI_DTYPE_F64;
+        (void)fit(&options, &kept);
+        for (size_t t = 0; t < T; t += 61) {
+            double mean = 0;
+
+            for (size_t i = 0; i < N; i++)
+                mean += (double)y[i * T + t] / N;
+            for (size_t i = 0; i < N; i++) {
+                double left = (double)y[i * T + t] - mean - lambdas[4] * kept.coef[i * T + t];
+
+                for (size_t j = 0; j < N; j++)
+                    left -= k[i * N + j] * kept.coef[j * T + t];
+                assert_near(left, 0, round ? 1e-4 : 1e-10);
+            }
+        }
+        phi_free(kept.coef);
+    }
+}
+
+/* Repeated rows and a penalty below rounding: no Cholesky factor exists, and the answer still fits
+ * the targets, with equal estimates for equal rows. */
+static void vanishing_penalty_is_fitted(void **state)
+{
+    double *twice = phi_calloc2(N, N, sizeof *twice), least[2];
+    struct phi_columns_memory memory = {y, PHI_DTYPE_F32, N, T};
+    struct phi_columns targets = phi_columns_over(&memory, 3, "targets");
+    static struct kept kept;
+    struct phi_ridge_sink sink = {keep, &kept};
+    struct phi_ridge_options options = {.lambdas = least, .n_lambdas = 1, .n_threads = 1};
+    struct phi_ridge_report report;
+    struct phi_ridge_plan *plan;
+    struct ph_error err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < N; i++)
+        for (size_t j = 0; j < N; j++)
+            twice[i * N + j] = k[(i / 2) * N + j / 2];
+    phi_gram_centre(twice, N);
+    least[0] = 1e-18 * phi_gram_mean_diagonal(twice, N);
+    least[1] = 1e-17 * phi_gram_mean_diagonal(twice, N);
+    for (int round = 0; round < 2; round++) {
+        options.n_lambdas = round ? 2 : 1;
+        options.folds = round ? &folds : NULL;
+        options.choice = round ? PHI_RIDGE_SHARED : PHI_RIDGE_PER_TARGET;
+        kept.coef = phi_calloc2(N, T, sizeof *kept.coef);
+        assert_ok(phi_ridge_plan_dual(twice, NULL, N, &options, &plan, &err), err);
+        assert_ok(phi_ridge_fit(plan, &targets, &sink, &report, &err), err);
+        phi_ridge_plan_destroy(&plan);
+        for (size_t t = 0; t < 3; t++) {
+            double mean = 0;
+
+            for (size_t i = 0; i < N; i++)
+                mean += (double)y[i * T + t] / N;
+            for (size_t i = 0; i < N; i += 2) {
+                double pair = (double)(y[i * T + t] + y[(i + 1) * T + t]) / 2 - mean, estimate = 0;
+
+                for (size_t j = 0; j < N; j++)
+                    estimate += twice[i * N + j] * kept.coef[j * T + t];
+                assert_near(estimate, pair, 1e-3);
+            }
+        }
+        phi_free(kept.coef);
+    }
+    phi_free(twice);
+}
+
+/* A team of one, to see that its functions are the ones used. */
+struct counts {
+    int n_sum, n_agree, n_eigh, n_inverse;
+};
+
+static enum ph_status count_sum(void *ctx, double *values, size_t n, struct ph_error *reterr)
+{
+    (void)values;
+    (void)reterr;
+    assert_int_equal(n, L);
+    ((struct counts *)ctx)->n_sum++;
+    return PH_OK;
+}
+
+static enum ph_status count_agree(void *ctx, enum ph_status mine, struct ph_error *reterr)
+{
+    (void)reterr;
+    ((struct counts *)ctx)->n_agree++;
+    return mine;
+}
+
+static enum ph_status count_eigh(void *ctx, double *a, size_t n, double *ret_values,
+                                 struct ph_error *reterr)
+{
+    ((struct counts *)ctx)->n_eigh++;
+    return phi_eigh(a, n, ret_values, reterr);
+}
+
+static enum ph_status count_inverse(void *ctx, double *a, size_t n, struct ph_error *reterr)
+{
+    ((struct counts *)ctx)->n_inverse++;
+    return phi_chol_inverse(a, n, reterr);
+}
+
+static void team_is_asked(void **state)
+{
+    static struct kept alone, together;
+    struct counts counts = {0};
+    struct phi_team team = {0, 1, count_sum, count_agree, count_eigh, count_inverse, &counts};
+    struct phi_ridge_options options = usual();
+
+    (void)state;
+    options.choice = PHI_RIDGE_SHARED;
+    (void)fit(&options, &alone);
+    options.team = &team;
+    (void)fit(&options, &together);
+    assert_memory_equal(alone.coef, together.coef, (size_t)N * T * sizeof *alone.coef);
+    assert_int_equal(counts.n_sum, 1);
+    assert_int_equal(counts.n_agree, 1);
+    assert_int_equal(counts.n_eigh, 5);
+    assert_int_equal(counts.n_inverse, 1);
+    phi_free(alone.coef);
+    phi_free(together.coef);
+}
+
 /* Sums the squared errors of the estimates a block hands out: they must give its R2 again. */
 static enum ph_status check_estimates(void *ctx, const struct phi_ridge_block *b,
                                       struct ph_error *reterr)
@@ -292,22 +489,26 @@ static enum ph_status try_fit(const struct phi_ridge_options *options, const flo
 static void bad_targets_are_named(void **state)
 {
     float two[N * 2];
-    struct phi_ridge_options options = usual();
     struct ph_error err = {0};
 
     (void)state;
-    for (size_t i = 0; i < N; i++) {
-        two[2 * i] = x[i * M];
-        two[2 * i + 1] = 7;
+    for (int choice = PHI_RIDGE_PER_TARGET; choice <= PHI_RIDGE_SHARED; choice++) {
+        struct phi_ridge_options options = usual();
+
+        options.choice = (enum phi_ridge_choice)choice;
+        for (size_t i = 0; i < N; i++) {
+            two[2 * i] = x[i * M];
+            two[2 * i + 1] = 7;
+        }
+        assert_int_equal(try_fit(&options, two, N, 2, &err), PH_E_INVAL);
+        assert_non_null(strstr(err.text, "target 1 is constant"));
+        options.allow_constant = true;
+        assert_ok(try_fit(&options, two, N, 2, &err), err);
+        two[2 * 9 + 1] = NAN;
+        assert_int_equal(try_fit(&options, two, N, 2, &err), PH_E_INVAL);
+        assert_non_null(strstr(err.text, "row 9, column 1"));
+        assert_int_equal(try_fit(&options, two, N - 1, 2, &err), PH_E_SHAPE);
     }
-    assert_int_equal(try_fit(&options, two, N, 2, &err), PH_E_INVAL);
-    assert_non_null(strstr(err.text, "target 1 is constant"));
-    options.allow_constant = true;
-    assert_ok(try_fit(&options, two, N, 2, &err), err);
-    two[2 * 9 + 1] = NAN;
-    assert_int_equal(try_fit(&options, two, N, 2, &err), PH_E_INVAL);
-    assert_non_null(strstr(err.text, "row 9, column 1"));
-    assert_int_equal(try_fit(&options, two, N - 1, 2, &err), PH_E_SHAPE);
 }
 
 static void bad_options_are_named(void **state)
@@ -336,6 +537,10 @@ int main(void)
         cmocka_unit_test(float32_agrees),
         cmocka_unit_test(blocks_and_threads_change_no_bit),
         cmocka_unit_test(penalties_follow_the_noise),
+        cmocka_unit_test(shared_penalty_is_the_best_for_all),
+        cmocka_unit_test(single_penalty_solves_its_equation),
+        cmocka_unit_test(vanishing_penalty_is_fitted),
+        cmocka_unit_test(team_is_asked),
         cmocka_unit_test(folds_may_bring_their_gram),
         cmocka_unit_test(estimates_are_out_of_fold),
         cmocka_unit_test(bad_targets_are_named),
