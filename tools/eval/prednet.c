@@ -203,11 +203,12 @@ static void print_tables(const json_t *report)
     }
     json_array_foreach(json_object_get(report, "decoding"), i, row) printf(
         "R%lld decoded: r over time %.3f (median %.3f; shifted: mean %.3f, 95 %% %.3f, p %.3f), "
-        "over space %.3f (shifted: 95 %% %.3f, p %.3f); %.0f %% of places above the best shifted\n",
+        "over space %.3f (shifted: 95 %% %.3f, p %.3f); %.0f %% of places beyond chance "
+        "(corrected)\n",
         (long long)json_integer_value(json_object_get(row, "layer")), real_of(row, "unit_r"),
         real_of(row, "unit_r_median"), real_of(row, "null_mean"), real_of(row, "null_q95"),
         real_of(row, "p"), real_of(row, "pattern_r"), real_of(row, "pattern_null_q95"),
-        real_of(row, "pattern_p"), 100 * real_of(row, "places_corrected_below_05"));
+        real_of(row, "pattern_p"), 100 * real_of(row, "places_p05_corrected"));
     json_array_foreach(json_object_get(report, "drawing"), i, row)
     {
         (void)snprintf(name, sizeof name, "R%lld %s, film %s",

@@ -324,13 +324,13 @@ void study_scores_fini(struct study_scores *scores)
     memset(scores, 0, sizeof *scores);
 }
 
-static double share_below(const float *p, size_t n, double limit)
+static double share_within(const float *p, size_t n, double limit)
 {
-    size_t n_below = 0;
+    size_t n_within = 0;
 
     for (size_t i = 0; i < n; i++)
-        n_below += (double)p[i] < limit;
-    return n ? (double)n_below / (double)n : 0;
+        n_within += (double)p[i] <= limit + 1e-6;
+    return n ? (double)n_within / (double)n : 0;
 }
 
 /* Share of a sorted null that does as well, the true order counted among it. */
@@ -366,12 +366,12 @@ json_t *study_scores_json(const struct study_scores *s)
         json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "null_mean",
                   mean_of(s->null_unit_r, s->n_shifts), "null_q95",
                   phi_quantile_sorted(s->null_unit_r, s->n_shifts, 0.95), "p",
-                  p_of(s->null_unit_r, s->n_shifts, r), "units_below_05",
-                  share_below(s->unit_p, s->t, 0.05), "places_corrected_below_05",
-                  share_below(s->map_p_corrected, s->h * s->w, 0.05), "pattern_r", pattern,
+                  p_of(s->null_unit_r, s->n_shifts, r), "units_p05",
+                  share_within(s->unit_p, s->t, 0.05), "places_p05_corrected",
+                  share_within(s->map_p_corrected, s->h * s->w, 0.05), "pattern_r", pattern,
                   "pattern_null_q95", phi_quantile_sorted(s->null_pattern_r, s->n_shifts, 0.95),
-                  "pattern_p", p_of(s->null_pattern_r, s->n_shifts, pattern), "volumes_below_05",
-                  share_below(s->pattern_p, s->n, 0.05)));
+                  "pattern_p", p_of(s->null_pattern_r, s->n_shifts, pattern), "volumes_p05",
+                  share_within(s->pattern_p, s->n, 0.05)));
     phi_free(sorted);
     return row;
 }
