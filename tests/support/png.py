@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An independent reader of 8-bit RGB PNG files for tests, on NumPy alone."""
+"""An independent reader and writer of 8-bit RGB PNG files for tests, on NumPy alone."""
 import struct
 import zlib
 
@@ -46,3 +46,15 @@ def read(path):
     for y in range(height):
         out[y] = unfilter(rows[y, 0], rows[y, 1:], out[y - 1] if y else np.zeros(3 * width, "u1"))
     return out.reshape(height, width, 3)
+
+
+def write(path, rgb):
+    """rgb: [height][width][3] uint8."""
+    height, width, _ = rgb.shape
+    raw = b"".join(b"\0" + row.tobytes() for row in rgb)
+    data = b"\x89PNG\r\n\x1a\n"
+    for kind, body in ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+                       (b"IDAT", zlib.compress(raw)), (b"IEND", b"")):
+        data += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    with open(path, "wb") as f:
+        f.write(data)

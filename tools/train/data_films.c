@@ -9,6 +9,7 @@
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,9 +18,11 @@
 #include "stimuli/film.h"
 #include "train/data.h"
 
-#define DEFAULT_CLIPS 600
-#define MAX_THREADS   16
-#define ALL_KINDS     3
+#define DEFAULT_CLIPS    600
+#define MAX_THREADS      16
+#define ALL_KINDS        3
+#define FIRST_CLIPS      16 /* that there is room for at first */
+#define MOST_VIDEO_BYTES ((size_t)2 << 30)
 
 extern char **environ;
 
@@ -162,33 +165,68 @@ static size_t read_up_to(int fd, uint8_t *bytes, size_t n_bytes)
     return got;
 }
 
+/* Reads whole clips, at most `most`, into memory that doubles as it fills. */
+static enum ph_status read_clips(struct train_data *data, int fd, size_t most,
+                                 struct ph_error *reterr)
+{
+    size_t clip_bytes = data->n_stored * data->side * data->side * 3;
+    size_t room = most < FIRST_CLIPS ? most : FIRST_CLIPS, n = 0;
+    enum ph_status status = train_data_take(data, room, 0, reterr);
+
+    while (status == PH_OK && n < most &&
+           read_up_to(fd, data->pixels + n * clip_bytes, clip_bytes) == clip_bytes) {
+        uint8_t *larger;
+
+        if (++n < room || n == most)
+            continue;
+        room = 2 * room < most ? 2 * room : most;
+        larger = phi_calloc2(room, clip_bytes, 1);
+        if (!larger)
+            return phi_error_nomem(reterr, "the film's frames", room * clip_bytes);
+        memcpy(larger, data->pixels, n * clip_bytes);
+        phi_free(data->pixels);
+        data->pixels = larger;
+    }
+    data->n = n;
+    return status;
+}
+
+static enum ph_status check_end(const struct train_data *data,
+                                const struct train_data_params *params, bool whole,
+                                struct ph_error *reterr)
+{
+    if (!whole)
+        return phi_error(reterr, PH_E_FORMAT,
+                         "ffmpeg cannot read '%s' beyond clip %zu; try ffmpeg -i on it by hand",
+                         params->path, data->n);
+    if (data->n == 0)
+        return phi_error(reterr, PH_E_SHAPE,
+                         "'%s' is shorter than one clip of %zu frames at %g a second: lower "
+                         "data.length",
+                         params->path, data->n_stored, params->fps);
+    return PH_OK;
+}
+
 enum ph_status train_data_video(struct train_data *data, const struct train_data_params *params,
                                 struct ph_error *reterr)
 {
     size_t clip_bytes = data->n_stored * data->side * data->side * 3;
-    size_t most = params->count ? (size_t)params->count : ((size_t)2 << 30) / clip_bytes;
-    size_t n = 0;
+    size_t most = params->count ? (size_t)params->count : MOST_VIDEO_BYTES / clip_bytes;
     pid_t pid = 0;
     int fd = -1;
     int how = 0;
-    enum ph_status status = train_data_take(data, most, 0, reterr);
+    enum ph_status status = start_ffmpeg(data, params, &pid, &fd, reterr);
 
-    if (status == PH_OK)
-        status = start_ffmpeg(data, params, &pid, &fd, reterr);
     if (status != PH_OK)
         return status;
-    while (n < most && read_up_to(fd, data->pixels + n * clip_bytes, clip_bytes) == clip_bytes)
-        n++;
+    status = read_clips(data, fd, most, reterr);
     (void)close(fd);
-    if (n == most)
+    if (status != PH_OK || data->n == most)
         (void)kill(pid, SIGTERM); /* there is more than was asked for */
     while (waitpid(pid, &how, 0) < 0 && errno == EINTR)
         ;
-    if (n == 0)
-        return phi_error(
-            reterr, PH_E_FORMAT,
-            "'%s' gives no whole clip of %zu frames (is it a video? is it long enough?)",
-            params->path, data->n_stored);
-    data->n = n;
-    return PH_OK;
+    if (status == PH_OK)
+        status = check_end(data, params,
+                           data->n == most || (WIFEXITED(how) && WEXITSTATUS(how) == 0), reterr);
+    return status;
 }

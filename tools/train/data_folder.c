@@ -217,6 +217,10 @@ static enum ph_status fill(struct train_data *data, const struct train_data_para
     size_t n = n_entries / data->n_stored; /* examples; what does not fill a clip is left out */
     enum ph_status status = PH_OK;
 
+    if (n == 0)
+        return phi_error(reterr, PH_E_SHAPE,
+                         "%s holds %zu frames, fewer than one clip of %zu: lower data.length",
+                         params->path, n_entries, data->n_stored);
     if (params->count && (size_t)params->count < n)
         n = (size_t)params->count;
     if (!table)

@@ -26,12 +26,13 @@ struct setup {
     uint8_t pixels[N_FRAMES][N_PIXELS][3];
 };
 
-static void write_model(const struct setup *s)
+/* The model with `stack` as the widths it says it has. */
+static void write_stack(const struct setup *s, const char *stack)
 {
     struct phi_safetensors_tensor tensors[64] = {0};
     const struct phi_safetensors_pair pairs[] = {{"phosphene.kind", "prednet"},
                                                  {"phosphene.version", "1"},
-                                                 {"prednet.stack", "3,4"},
+                                                 {"prednet.stack", stack},
                                                  {"picture", "3x16x16 in 0..1"}};
     const struct phi_safetensors_content content = {tensors, phi_weights_count(s->weights), pairs,
                                                     4};
@@ -48,6 +49,11 @@ static void write_model(const struct setup *s)
         tensors[i].data = param->value.data;
     }
     assert_ok(phi_safetensors_write(s->model, &content, &err), err);
+}
+
+static void write_model(const struct setup *s)
+{
+    write_stack(s, "3,4");
 }
 
 static void write_film(const struct setup *s, size_t h, size_t w)
@@ -157,7 +163,7 @@ static void render(struct rig *rig, int i, uint8_t *pixels)
         rig_type("generator/prednet")->ops->render(rig_stage(rig)->state, &latent, &image), PH_OK);
 }
 
-enum drive { DECODED, ZEROS, NOTHING };
+enum drive { DECODED, ZEROS, NOTHING, HALF };
 
 /* The same by hand: statements hold 1 s to either side of their moment; the picture is that of the
  * frame that stands at the moment. pictures[n] of statements 0 .. n-1. */
@@ -171,7 +177,7 @@ static void by_hand(const struct setup *s, bool film, enum drive how, int n, uin
     assert_ok(phi_prednet_live_create(s->weights, &tiny, NULL, &net, &err), err);
     for (int tick = 4 * FPS; shown < n; tick++) { /* begins 1 s before the first moment */
         int i = (tick - 4 * FPS) / (2 * FPS), k = tick - 3 * FPS;
-        const struct phi_prednet_drive drive = {1, 1, r};
+        const struct phi_prednet_drive drive = {1, how == HALF ? 0.5f : 1, r};
 
         statement(i, r);
         if (how == ZEROS)
@@ -203,11 +209,15 @@ static void recorded_pictures(void **state)
     static const struct {
         const char *params;
         enum drive how;
-    } cases[] = {{"", DECODED}, {"control=zeros", ZEROS}, {"control=no_replacement", NOTHING}};
+    } cases[] = {{"", DECODED},
+                 {"control=zeros", ZEROS},
+                 {"control=no_replacement", NOTHING},
+                 {"mix=0", NOTHING},
+                 {"mix=0.5", HALF}};
 
     (void)state;
     open_setup(&s);
-    for (size_t c = 0; c < 3; c++)
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++)
         for (int film = 0; film < 2; film++) {
             struct rig *rig = open_rig(&s, film, cases[c].params);
 
@@ -377,6 +387,12 @@ static void what_does_not_fit_is_refused(void **state)
     refused(&s, N_R, "layer=2", "layers 0 to 1, not 2");
     write_film(&s, SIDE - 1, SIDE);
     refused(&s, N_R, film, "frames of 15 x 16 cannot be halved 1 times");
+    write_stack(&s, "3,5");
+    refused(&s, 5 * 8 * 8, "layer=1", "prednet.");
+    write_stack(&s, "3,4,4");
+    refused(&s, N_R, "layer=1", "prednet.");
+    write_stack(&s, "4,4");
+    refused(&s, N_R, "layer=1", "prednet.stack is not a list of widths that begins with 3");
     phi_weights_find(s.weights, "prednet.i.0.bias")->value.data[1] = NAN;
     write_model(&s);
     refused(&s, N_R, "layer=1", "prednet.i.0.bias");
