@@ -37,8 +37,10 @@ struct decode {
     struct fit_latents latents; /* of_event and sizes */
     struct phi_decoder_model *model;
     struct trial_lists trials;
-    double *last_mean, *last_var;  /* [n_events][p] channels after the last report; var 0: none */
+    double *last_mean, *last_var;  /* [n_events][p] blurred channels after the last report; var 0:
+                                      none */
     double *mean, *var, *z, *sd;   /* [p] scratch */
+    double *stretch;               /* [p] phi_channels_blur */
     float *picture_z, *picture_sd; /* [n][p] */
     float *samples;                /* [n][n_samples][p] */
     uint8_t *pixels;               /* [n][height][width][channels] or NULL */
@@ -99,7 +101,7 @@ static enum ph_status take_memory(struct decode *d, struct ph_error *reterr)
     d->trials.picture = phi_calloc(most, sizeof(int32_t));
     d->last_mean = phi_calloc2(n_events, p, sizeof(double));
     d->last_var = phi_calloc2(n_events, p, sizeof(double));
-    d->mean = phi_calloc2(4, p, sizeof(double));
+    d->mean = phi_calloc2(6, p, sizeof(double));
     d->picture_z = phi_calloc2(n, p, sizeof(float));
     d->picture_sd = phi_calloc2(n, p, sizeof(float));
     d->samples = phi_calloc2(n * (size_t)d->args->n_samples + 1, p, sizeof(float));
@@ -113,6 +115,9 @@ static enum ph_status take_memory(struct decode *d, struct ph_error *reterr)
     d->var = d->mean + p;
     d->z = d->var + p;
     d->sd = d->z + p;
+    d->stretch = d->sd + p;
+    phi_channels_blur(d->model->posterior->d, d->model->posterior->error, p, d->stretch + p,
+                      d->stretch);
     return PH_OK;
 }
 
@@ -133,13 +138,20 @@ static void hear(void *ctx, const struct phi_trial_report *report, double at_s)
     t->delay_s[t->n] = (float)(end_s - event->event.onset_s);
     t->number[t->n] = (int32_t)report->number;
     t->picture[t->n++] = (int32_t)d->latents.of_event[report->number];
-    memcpy(d->last_mean + report->number * p, report->mean, p * sizeof(double));
-    memcpy(d->last_var + report->number * p, report->var, p * sizeof(double));
+    for (size_t k = 0; k < p; k++) {
+        double g = 1 / (d->stretch[k] * d->stretch[k]);
+
+        d->last_mean[report->number * p + k] = report->mean[k] * d->stretch[k];
+        d->last_var[report->number * p + k] = (report->var[k] - (1 - g)) / g;
+    }
     cli_progress("decoding, statement", t->n, 0);
 }
 
 /* All trials of a picture as one: each channel's prior is N(0, 1), so trial t adds the precision
- * 1/var_t - 1. Trials whose responses overlapped are taken as independent. */
+ * 1/var_t - 1. This is done on what the channels see (phi_channels_blur), since the weights' errors
+ * are the same in every trial of a picture. Trials whose responses overlapped are taken as
+ * independent.
+ */
 static void join_trials(struct decode *d, size_t picture)
 {
     size_t p = d->latents.p;
@@ -158,6 +170,7 @@ static void join_trials(struct decode *d, size_t picture)
         d->var[k] = 1 / precision;
         d->mean[k] = eta / precision;
     }
+    phi_channels_sharpen(d->stretch, d->mean, d->var, p, d->mean, d->var);
     for (size_t e = 0; e < d->rows.n_events; e++)
         d->n_trials[picture] += d->latents.of_event[e] == picture && d->last_var[e * p] > 0;
 }

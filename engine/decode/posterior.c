@@ -18,11 +18,12 @@ enum ph_status phi_posterior_create(size_t p, size_t q, struct phi_posterior **r
         post->tau = post->shrink = 1;
         post->t = phi_calloc2(p, p, sizeof *post->t);
         post->d = phi_calloc(p, sizeof *post->d);
+        post->error = phi_calloc(p, sizeof *post->error);
         post->w = phi_calloc2(p, q, sizeof *post->w);
         post->c = phi_calloc(q, sizeof *post->c);
         post->sigma = phi_calloc(q, sizeof *post->sigma);
     }
-    if (!post || !post->t || !post->d || !post->w || !post->c || !post->sigma) {
+    if (!post || !post->t || !post->d || !post->error || !post->w || !post->c || !post->sigma) {
         phi_posterior_destroy(&post);
         return phi_error_nomem(reterr, "the decoder", p * q * sizeof(float));
     }
@@ -36,6 +37,7 @@ void phi_posterior_destroy(struct phi_posterior **posterior)
         return;
     phi_free((*posterior)->t);
     phi_free((*posterior)->d);
+    phi_free((*posterior)->error);
     phi_free((*posterior)->w);
     phi_free((*posterior)->c);
     phi_free((*posterior)->sigma);

@@ -294,6 +294,34 @@ static void finish_voxels(struct phi_fit *fit)
     }
 }
 
+/* A channel's error is the mean of its voxels' errors, weighted by what they add to its noise. */
+static void set_error(struct phi_fit *fit)
+{
+    double scale = 1 - fit->options->rho * fit->options->rho, error[PHI_FIT_PENALTIES];
+
+    for (size_t g = 0; g < fit->n_groups; g++)
+        error[g] = scale * phi_smoother_error(fit->smoother, fit->lambdas[fit->groups[g].penalty],
+                                              fit->options->prior);
+    for (size_t i = 0; i < fit->p; i++) {
+        double sum = 0, total = 0;
+
+        for (size_t g = 0; g < fit->n_groups; g++) {
+            const struct phi_fit_group *group = &fit->groups[g];
+            double part = 0;
+
+            for (size_t j = group->first; j < group->first + group->n; j++) {
+                size_t v = fit->order[j];
+                double noise = (double)fit->out->w[i * fit->q + v] * fit->sd[v];
+
+                part += noise * noise;
+            }
+            sum += part * error[g];
+            total += part;
+        }
+        fit->out->error[i] = total > 0 ? sum / total : 0;
+    }
+}
+
 static enum ph_status run(struct phi_fit *fit)
 {
     double *room = phi_calloc2(fit->n + fit->p + fit->smoother->n_free, fit->n, sizeof *room);
@@ -324,8 +352,10 @@ static enum ph_status run(struct phi_fit *fit)
     }
     for (size_t g = 0; status == PH_OK && g < fit->n_groups; g++)
         status = weights_pass(fit, &fit->groups[g], room);
-    if (status == PH_OK)
+    if (status == PH_OK) {
         finish_voxels(fit);
+        set_error(fit);
+    }
     phi_free(room);
     return status;
 }

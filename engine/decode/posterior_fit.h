@@ -48,11 +48,13 @@ struct phi_posterior_options {
 
 struct phi_posterior {
     size_t p, q;
-    double *t;    /* [p][p] z = T zeta */
-    double *d;    /* [p] */
-    float *w;     /* [p][q] x = W (y - c) */
-    float *c;     /* [q] */
-    float *extra; /* [n_extra][q] coefficients of the nuisance columns; NULL without */
+    double *t;     /* [p][p] z = T zeta */
+    double *d;     /* [p] */
+    double *error; /* [p] of the weights: what their uncertainty adds to every response to z, in
+                      units of a volume's noise variance (phi_channels_blur) */
+    float *w;      /* [p][q] x = W (y - c) */
+    float *c;      /* [q] */
+    float *extra;  /* [n_extra][q] coefficients of the nuisance columns; NULL without */
     size_t n_extra;
     float *sigma; /* [q] noise sd of a voxel; 0 where it is constant and left out */
     double rho;

@@ -103,6 +103,28 @@ void phi_channel_posterior(const double *d, const double *eta, double s, size_t 
     }
 }
 
+void phi_channels_blur(const double *d, const double *error, size_t p, double *ret_d,
+                       double *ret_stretch)
+{
+    for (size_t i = 0; i < p; i++) {
+        double e = error && d[i] > 0 ? error[i] : 0;
+
+        ret_d[i] = d[i] + e;
+        ret_stretch[i] = e > 0 ? sqrt(1 + e / d[i]) : 1;
+    }
+}
+
+void phi_channels_sharpen(const double *stretch, const double *mean, const double *var, size_t p,
+                          double *ret_mean, double *ret_var)
+{
+    for (size_t i = 0; i < p; i++) {
+        double g = 1 / (stretch[i] * stretch[i]);
+
+        ret_mean[i] = mean[i] / stretch[i];
+        ret_var[i] = g * var[i] + (1 - g);
+    }
+}
+
 void phi_channels_to_latent(const double *t, const double *mu, size_t p, const double *mean,
                             const double *var, double *ret_z, double *ret_sd)
 {

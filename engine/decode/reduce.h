@@ -25,6 +25,21 @@ PH_NODISCARD enum ph_status phi_reduce(const double *g /* [p][p] */, const doubl
 void phi_channel_posterior(const double *d /* [p] */, const double *eta /* [p] */, double s,
                            size_t p, double *ret_mean /* [p] */, double *ret_var /* [p] */);
 
+/* Weights are fitted, so what is seen is (B + E)'z with E random: to every response to z it adds
+ * E'z, the same in each volume, of covariance error S in the voxels and d error in the channels.
+ * Hence channels see zeta + eta, eta ~ N(0, error_i / d_i), instead of zeta. Standardised that is a
+ * channel of the usual form with ret_d = d + error and x multiplied by ret_stretch =
+ * sqrt(1 + error / d); a channel with d = 0 keeps d = 0. `error` NULL: none. */
+void phi_channels_blur(const double *d /* [p] */, const double *error /* [p] */, size_t p,
+                       double *ret_d /* [p] */, double *ret_stretch /* [p] */);
+
+/* Mean and variance of zeta from those of a blurred channel: with g = 1 / stretch^2 the mean is
+ * sqrt(g) mean, and the variance g var + 1 - g, never below the share 1 - g that no volume tells.
+ */
+void phi_channels_sharpen(const double *stretch /* [p] */, const double *mean /* [p] */,
+                          const double *var /* [p] */, size_t p, double *ret_mean /* [p] */,
+                          double *ret_var /* [p] */);
+
 /* z = mu + T mean (mu NULL: 0), sd of each z from independent channel variances. */
 void phi_channels_to_latent(const double *t /* [p][p] */, const double *mu /* [p] */, size_t p,
                             const double *mean /* [p] */, const double *var /* [p] */,

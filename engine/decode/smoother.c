@@ -200,6 +200,34 @@ double phi_smoother_df(const struct phi_smoother *sm, double lambda)
     return df;
 }
 
+/* v'Qv of right vector k. */
+static double prior_along(const struct phi_smoother *sm, size_t k, const double *q)
+{
+    size_t p = sm->design.p;
+    const double *v = sm->v + k * p;
+    double sum = 0;
+
+    for (size_t a = 0; q && a < p; a++)
+        sum += v[a] * cblas_ddot((int)p, q + a * p, 1, v, 1);
+    return q ? sum : 1;
+}
+
+double phi_smoother_error(const struct phi_smoother *sm, double lambda, const double *q)
+{
+    size_t p = sm->design.p;
+    double sum = 0, unseen = 0;
+
+    for (size_t a = 0; a < p; a++)
+        unseen += q ? q[a * p + a] : 1;
+    for (size_t k = 0; k < sm->rank; k++) {
+        double along = prior_along(sm, k, q);
+
+        sum += along / (sm->s2[k] + lambda);
+        unseen -= along;
+    }
+    return lambda > 0 ? sum + fmax(0, unseen) / lambda : sum;
+}
+
 /* ret[rank][m] = diag(f) vectors with f = s^power / (s^2 + lambda). */
 static void scaled_rows(const struct phi_smoother *sm, double lambda, double power,
                         const double *vectors, size_t m, double *ret)

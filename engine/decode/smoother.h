@@ -49,6 +49,12 @@ void phi_smoother_destroy(struct phi_smoother **smoother);
 /* Effective degrees of freedom at penalty `lambda`, without the intercept. */
 double phi_smoother_df(const struct phi_smoother *smoother, double lambda);
 
+/* Variance that the uncertainty of the weights adds to a response to latents z ~ N(0, Q): trace of
+ * Q (x'x + lambda I)^-1, in units of a row's noise variance; `q` NULL: the identity. Without a
+ * penalty, directions that the rows do not span are left out. */
+double phi_smoother_error(const struct phi_smoother *smoother, double lambda,
+                          const double *q /* [p][p] */);
+
 /* ret[p][n]: the weights are B = ret Y for data Y with any column means. */
 PH_NODISCARD enum ph_status phi_smoother_weights(const struct phi_smoother *smoother, double lambda,
                                                  double *ret /* [p][n] */, struct ph_error *reterr);

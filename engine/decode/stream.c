@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "decode/reduce.h"
 
 #define PI          3.14159265358979323846
 #define MAX_LAGS    256
@@ -20,7 +21,9 @@
 struct phi_stream {
     struct phi_stream_config config;
     size_t n;         /* state length */
-    double *d, *h;    /* [n_channels], [n_taps] */
+    double *d, *h;    /* [n_channels] with the error of the weights, [n_taps] */
+    double *stretch;  /* [n_channels] of x, sqrt(d now / d before) */
+    double *x;        /* [n_channels] the volume, stretched */
     double *m;        /* [n_channels][n] */
     double *p;        /* [n_channels][n][n] */
     double *v;        /* [n_channels][n] P h of the current volume */
@@ -53,6 +56,11 @@ static enum ph_status check_config(const struct phi_stream_config *c, struct ph_
         if (!(c->d[i] >= 0) || isinf(c->d[i]))
             return phi_error(reterr, PH_E_INVAL, "channel %zu has signal %g: the decoder is broken",
                              i, c->d[i]);
+    for (size_t i = 0; c->weight_error && i < c->n_channels; i++)
+        if (!(c->weight_error[i] >= 0) || isinf(c->weight_error[i]))
+            return phi_error(reterr, PH_E_INVAL,
+                             "channel %zu has weight error %g: the decoder is broken", i,
+                             c->weight_error[i]);
     return PH_OK;
 }
 
@@ -73,6 +81,8 @@ static bool allocate(struct phi_stream *s)
     size_t p = s->config.n_channels, n = s->n;
 
     s->d = phi_calloc(p, sizeof(double));
+    s->stretch = phi_calloc(p, sizeof(double));
+    s->x = phi_calloc(p, sizeof(double));
     s->h = phi_calloc(s->config.n_taps, sizeof(double));
     s->m = phi_calloc2(p, n, sizeof(double));
     s->p = phi_calloc2(p, n * n, sizeof(double));
@@ -82,8 +92,8 @@ static bool allocate(struct phi_stream *s)
     s->x_last = phi_calloc(p, sizeof(double));
     s->row = phi_calloc(n, sizeof(double));
     s->last_var = phi_calloc(p, sizeof(double));
-    return s->d && s->h && s->m && s->p && s->v && s->den && s->inn && s->x_last && s->row &&
-           s->last_var;
+    return s->d && s->stretch && s->x && s->h && s->m && s->p && s->v && s->den && s->inn &&
+           s->x_last && s->row && s->last_var;
 }
 
 static enum ph_status create_bare(const struct phi_stream_config *config,
@@ -101,9 +111,10 @@ static enum ph_status create_bare(const struct phi_stream_config *config,
         phi_stream_destroy(&s);
         return phi_error_nomem(reterr, "the continuous decoder's state", n_bytes);
     }
-    memcpy(s->d, config->d, config->n_channels * sizeof *s->d);
+    phi_channels_blur(config->d, config->weight_error, config->n_channels, s->d, s->stretch);
     memcpy(s->h, config->h, config->n_taps * sizeof *s->h);
     s->config.d = s->d;
+    s->config.weight_error = NULL;
     s->config.h = s->h;
     phi_stream_reset(s);
     *ret_stream = s;
@@ -117,6 +128,8 @@ void phi_stream_destroy(struct phi_stream **stream)
     if (!s)
         return;
     phi_free(s->d);
+    phi_free(s->stretch);
+    phi_free(s->x);
     phi_free(s->h);
     phi_free(s->m);
     phi_free(s->p);
@@ -219,7 +232,7 @@ static void observe_channel(struct phi_stream *s, size_t i, double v0)
     s->den[i] = v0 + s->d[i] * spread;
 }
 
-static double innovate(struct phi_stream *s, const double *x, double carry)
+static double innovate(struct phi_stream *s, double carry)
 {
     double sum = 0;
     size_t n_signal = 0;
@@ -230,7 +243,7 @@ static double innovate(struct phi_stream *s, const double *x, double carry)
 
         for (size_t k = 0; k < s->n; k++)
             expected += s->row[k] * m[k];
-        s->inn[i] = x[i] - carry * s->x_last[i] - s->d[i] * expected;
+        s->inn[i] = s->x[i] - carry * s->x_last[i] - s->d[i] * expected;
         if (s->d[i] > 0) {
             sum += s->inn[i] * s->inn[i] / (s->d[i] * s->den[i]);
             n_signal++;
@@ -268,11 +281,14 @@ static void predict(struct phi_stream *s)
     }
 }
 
-static bool all_finite(const double *x, size_t n)
+/* s->x = x stretched; false if something is not finite. */
+static bool take_volume(struct phi_stream *s, const double *x)
 {
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(x[i]))
+    for (size_t i = 0; i < s->config.n_channels; i++) {
+        s->x[i] = s->stretch[i] * x[i];
+        if (!isfinite(s->x[i]))
             return false;
+    }
     return true;
 }
 
@@ -280,7 +296,7 @@ bool phi_stream_step(struct phi_stream *s, const double *x, double weight, doubl
 {
     size_t p = s->config.n_channels, g = 0;
     double carry, nis = NAN;
-    bool use = x && weight > 0 && all_finite(x, p);
+    bool use = x && weight > 0 && take_volume(s, x);
 
     if (s->n_steps++ > 0)
         predict(s);
@@ -291,19 +307,29 @@ bool phi_stream_step(struct phi_stream *s, const double *x, double weight, doubl
         carry = set_row(s, g);
         for (size_t i = 0; !s->gain && i < p; i++)
             observe_channel(s, i, (1 - carry * carry) / weight);
-        nis = innovate(s, x, carry);
+        nis = innovate(s, carry);
         use = !(s->config.nis_threshold > 0 && nis > s->config.nis_threshold);
     }
     if (use) {
         for (size_t i = 0; i < p; i++)
             update_channel(s, i);
-        memcpy(s->x_last, x, p * sizeof *x);
+        memcpy(s->x_last, s->x, p * sizeof *x);
         s->has_last = true;
         s->gap = 0;
     }
     if (ret_nis)
         *ret_nis = nis;
     return use;
+}
+
+/* Variance of channel i of the content itself. */
+static double variance_at(const struct phi_stream *s, size_t i, size_t lag)
+{
+    double told_mean, told_var;
+
+    phi_channels_sharpen(s->stretch + i, s->m + i * s->n + lag,
+                         s->p + (i * s->n + lag) * s->n + lag, 1, &told_mean, &told_var);
+    return told_var;
 }
 
 /* Runs the covariance of `s` alone until its gain stands still. */
@@ -366,7 +392,7 @@ static enum ph_status prepare(struct phi_stream *s, struct ph_error *reterr)
     for (size_t i = 0; i < p; i++) {
         size_t last = s->config.n_lags - 1;
 
-        s->last_var[i] = s->p[(i * s->n + last) * s->n + last];
+        s->last_var[i] = variance_at(s, i, last);
         for (size_t r = 0; gain && r < s->n; r++)
             gain[i * s->n + r] = s->v[i * s->n + r] / s->den[i];
     }
@@ -398,15 +424,10 @@ size_t phi_stream_n_lags(const struct phi_stream *s)
     return s->config.n_lags;
 }
 
-static double variance_at(const struct phi_stream *s, size_t i, size_t lag)
-{
-    return s->p[(i * s->n + lag) * s->n + lag];
-}
-
 void phi_stream_read(const struct phi_stream *s, size_t lag, double *ret_mean, double *ret_var)
 {
     for (size_t i = 0; i < s->config.n_channels; i++) {
-        ret_mean[i] = s->m[i * s->n + lag];
+        ret_mean[i] = s->m[i * s->n + lag] / s->stretch[i];
         ret_var[i] = variance_at(s, i, lag);
     }
 }
@@ -427,7 +448,7 @@ double phi_stream_evidence(const struct phi_stream *s, size_t lag)
     double sum = 0;
 
     for (size_t i = 0; i < s->config.n_channels; i++) {
-        double mean = s->m[i * s->n + lag], var = variance_at(s, i, lag);
+        double mean = s->m[i * s->n + lag] / s->stretch[i], var = variance_at(s, i, lag);
 
         sum += 0.5 * (mean * mean / var + log(var));
     }

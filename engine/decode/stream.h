@@ -20,16 +20,17 @@
 
 struct phi_stream_config {
     size_t n_channels;
-    const double *d;      /* [n_channels] >= 0, copied */
-    const double *h;      /* [n_taps] response a volume apart, copied */
-    size_t n_taps;        /* K */
-    double a;             /* of the content from volume to volume, 0 <= a < 1 */
-    double rho;           /* of the noise, 0 <= rho < 1 */
-    size_t n_lags;        /* L; at least n_taps, and n_taps + max_gap if rho > 0 */
-    size_t max_gap;       /* 0: 3; after more missing volumes the noise starts afresh */
-    bool has_drift;       /* a level in the state; exact for rho = 0 */
-    double kappa;         /* its variance a volume, in units of the channel's noise */
-    double kappa0;        /* its variance at the start; 0: 1e4 */
+    const double *d;            /* [n_channels] >= 0, copied */
+    const double *weight_error; /* [n_channels] as in phi_trials_config; NULL: none. Copied. */
+    const double *h;            /* [n_taps] response a volume apart, copied */
+    size_t n_taps;              /* K */
+    double a;                   /* of the content from volume to volume, 0 <= a < 1 */
+    double rho;                 /* of the noise, 0 <= rho < 1 */
+    size_t n_lags;              /* L; at least n_taps, and n_taps + max_gap if rho > 0 */
+    size_t max_gap;             /* 0: 3; after more missing volumes the noise starts afresh */
+    bool has_drift;             /* a level in the state; exact for rho = 0 */
+    double kappa;               /* its variance a volume, in units of the channel's noise */
+    double kappa0;              /* its variance at the start; 0: 1e4 */
     bool steady;          /* precomputed steady gains: p L a volume instead of p L^2, the same from
                              about volume 60 on; not with drift. After a gap they are approximate. */
     double nis_threshold; /* a volume whose innovations are less likely is not used; 0: no test */
@@ -72,7 +73,8 @@ double phi_stream_evidence(const struct phi_stream *stream, size_t lag);
  * response with d and W held fixed. */
 double phi_stream_loglik(const struct phi_stream *stream);
 
-/* Steady gains of the white-noise filter for `config`: iterates the covariance until the gain
+/* Steady gains of the white-noise filter for `config` (x blurred by
+ * weight_error, phi_channels_blur): iterates the covariance until the gain
  * changes by less than 1e-12, at most 5000 times. ret_gain[n_channels][n_lags] multiplies the
  * innovation of x/d; ret_var the variances after the update. */
 PH_NODISCARD enum ph_status phi_stream_steady(const struct phi_stream_config *config,

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "decode/reduce.h"
 #include "decode/trial_private.h"
 
 static enum ph_status check_config(const struct phi_trials_config *config, struct ph_error *reterr)
@@ -26,6 +27,11 @@ static enum ph_status check_config(const struct phi_trials_config *config, struc
         if (!(config->d[i] >= 0) || isinf(config->d[i]))
             return phi_error(reterr, PH_E_INVAL, "channel %zu has signal %g: the decoder is broken",
                              i, config->d[i]);
+    for (size_t i = 0; config->weight_error && i < config->n_channels; i++)
+        if (!(config->weight_error[i] >= 0) || isinf(config->weight_error[i]))
+            return phi_error(reterr, PH_E_INVAL,
+                             "channel %zu has weight error %g: the decoder is broken", i,
+                             config->weight_error[i]);
     return PH_OK;
 }
 
@@ -37,6 +43,9 @@ static bool allocate(struct phi_trials *trials)
     trials->on = phi_calloc(p, sizeof(double));
     trials->x_now = phi_calloc(p, sizeof(double));
     trials->d = phi_calloc(p, sizeof(double));
+    trials->stretch = phi_calloc(p, sizeof(double));
+    trials->told_mean = phi_calloc2(a, p, sizeof(double));
+    trials->told_var = phi_calloc2(a, p, sizeof(double));
     trials->precision = phi_calloc2(p, a * a, sizeof(double));
     trials->eta = phi_calloc2(p, a, sizeof(double));
     trials->mean = phi_calloc2(a, p, sizeof(double));
@@ -46,9 +55,10 @@ static bool allocate(struct phi_trials *trials)
     trials->inn_var = phi_calloc(p, sizeof(double));
     trials->memory = phi_calloc(n, sizeof *trials->memory);
     trials->memory_values = phi_calloc2(n, p, 2 * sizeof(double));
-    return trials->on && trials->x_now && trials->d && trials->precision && trials->eta &&
-           trials->mean && trials->var && trials->x_last && trials->inn && trials->inn_var &&
-           trials->memory && trials->memory_values;
+    return trials->on && trials->x_now && trials->d && trials->stretch && trials->told_mean &&
+           trials->told_var && trials->precision && trials->eta && trials->mean && trials->var &&
+           trials->x_last && trials->inn && trials->inn_var && trials->memory &&
+           trials->memory_values;
 }
 
 enum ph_status phi_trials_create(const struct phi_trials_config *config,
@@ -70,8 +80,10 @@ enum ph_status phi_trials_create(const struct phi_trials_config *config,
         return phi_error_nomem(reterr, "the trial decoder's state",
                                config->n_channels * MAX * MAX * sizeof(double));
     }
-    memcpy(trials->d, config->d, config->n_channels * sizeof *trials->d);
+    phi_channels_blur(config->d, config->weight_error, config->n_channels, trials->d,
+                      trials->stretch);
     trials->config.d = trials->d;
+    trials->config.weight_error = NULL;
     if (config->on)
         memcpy(trials->on, config->on, config->n_channels * sizeof *trials->on);
     trials->config.on = trials->on;
@@ -87,6 +99,9 @@ void phi_trials_destroy(struct phi_trials **trials)
     phi_free((*trials)->on);
     phi_free((*trials)->x_now);
     phi_free((*trials)->d);
+    phi_free((*trials)->stretch);
+    phi_free((*trials)->told_mean);
+    phi_free((*trials)->told_var);
     phi_free((*trials)->precision);
     phi_free((*trials)->eta);
     phi_free((*trials)->mean);
@@ -231,6 +246,15 @@ static size_t free_slot(struct phi_trials *trials)
     return k;
 }
 
+/* What slot k's estimate says of the stimulus itself. */
+static void tell(struct phi_trials *trials, size_t k)
+{
+    size_t p = trials->config.n_channels;
+
+    phi_channels_sharpen(trials->stretch, trials->mean + k * p, trials->var + k * p, p,
+                         trials->told_mean + k * p, trials->told_var + k * p);
+}
+
 enum ph_status phi_trials_open(struct phi_trials *trials, const struct phi_trial_event *event)
 {
     const struct phi_trial_memory *memory;
@@ -254,6 +278,7 @@ enum ph_status phi_trials_open(struct phi_trials *trials, const struct phi_trial
         }
     }
     add_showing(&trials->slots[k], event);
+    tell(trials, k);
     sort_open(trials);
     return PH_OK;
 }
@@ -321,7 +346,7 @@ static bool take_volume(struct phi_trials *trials, double t_s, const double *x)
     for (size_t j = 0; j < trials->n_open; j++)
         sum += response_at(trials, &trials->slots[trials->order[j]], t_s);
     for (size_t i = 0; i < trials->config.n_channels; i++) {
-        trials->x_now[i] = x[i] - sum * trials->on[i];
+        trials->x_now[i] = trials->stretch[i] * (x[i] - sum * trials->on[i]);
         if (!isfinite(trials->x_now[i]))
             return false;
     }
@@ -349,6 +374,7 @@ bool phi_trials_step(struct phi_trials *trials, double t_s, const double *x, dou
     }
     for (size_t j = 0; j < trials->n_open; j++) {
         look_ahead(trials, &trials->slots[trials->order[j]], t_s);
+        tell(trials, trials->order[j]);
         trials->slots[trials->order[j]].revision++;
     }
     if (ret_nis)
@@ -383,10 +409,10 @@ struct phi_trial_report phi_trials_report(const struct phi_trials *trials, size_
         .onset_s = newest_onset(slot),
         .revision = slot->revision ? slot->revision - 1 : 0,
         .share = total > 0 ? slot->info / total : 0,
-        .evidence = evidence_of(trials->mean + k * p, trials->var + k * p, p),
+        .evidence = evidence_of(trials->told_mean + k * p, trials->told_var + k * p, p),
         .final = slot->final,
-        .mean = trials->mean + k * p,
-        .var = trials->var + k * p,
+        .mean = trials->told_mean + k * p,
+        .var = trials->told_var + k * p,
     };
 }
 

@@ -29,17 +29,19 @@ struct phi_trial_memory {
 
 struct phi_trials {
     struct phi_trials_config config;
-    double *on;                      /* [n_channels] */
-    double *x_now;                   /* [n_channels] the volume less the common response */
-    double *d;                       /* [n_channels] */
-    double *precision;               /* [n_channels][max_open][max_open] */
-    double *eta;                     /* [n_channels][max_open] */
-    double *mean;                    /* [max_open][n_channels] */
-    double *var;                     /* [max_open][n_channels] */
-    double *x_last;                  /* [n_channels] */
-    double *inn;                     /* [n_channels] innovation of the current volume */
-    double *inn_var;                 /* [n_channels] */
-    double *memory_values;           /* [n_remembered][2][n_channels] */
+    double *on;                   /* [n_channels] */
+    double *x_now;                /* [n_channels] the volume less the common response */
+    double *d;                    /* [n_channels] with the error of the weights */
+    double *stretch;              /* [n_channels] of x, sqrt(d now / d before) */
+    double *precision;            /* [n_channels][max_open][max_open] */
+    double *eta;                  /* [n_channels][max_open] */
+    double *mean;                 /* [max_open][n_channels] */
+    double *var;                  /* [max_open][n_channels] */
+    double *told_mean, *told_var; /* [max_open][n_channels] mean and var of the stimulus itself */
+    double *x_last;               /* [n_channels] */
+    double *inn;                  /* [n_channels] innovation of the current volume */
+    double *inn_var;              /* [n_channels] */
+    double *memory_values;        /* [n_remembered][2][n_channels] */
     struct phi_trial_memory *memory; /* [n_remembered] */
     struct phi_trial_slot slots[MAX];
     size_t order[MAX]; /* used slots, oldest onset first */

@@ -247,6 +247,7 @@ static enum ph_status decode(struct fit *fit, double weight, double *score, stru
 {
     const struct phi_trials_config config = {.n_channels = fit->p,
                                              .d = fit->post->d,
+                                             .weight_error = fit->post->error,
                                              .on = fit->on,
                                              .rho = fit->fold->rho,
                                              .tr_s = fit->fold->rows->geometry.tr_s,

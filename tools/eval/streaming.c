@@ -147,9 +147,9 @@ static void print_table(const struct kind *kind, const struct streaming_table *t
 static enum ph_status plot_table(const struct kind *kind, const struct streaming_table *table,
                                  const char *dir, struct ph_error *reterr)
 {
-    static const char *const labels[] = {"bound", "posterior", "",     "",      "weighted",
-                                         "FIR 8", "FIR 4",     "mean", "newest"};
-    static const char *const trial_labels[] = {"bound", "posterior", "",      "single",
+    static const char *const labels[] = {"bound",    "posterior", "",      "",     "",
+                                         "weighted", "FIR 8",     "FIR 4", "mean", "newest"};
+    static const char *const trial_labels[] = {"bound", "posterior", "",      "",      "single",
                                                "LSA",   "mean 3..",  "FIR 4", "newest"};
     struct plot_curve drawn[STREAMING_MAX_ROWS];
     double delay[STREAMING_MAX_DELAYS];

@@ -15,7 +15,9 @@
 #include "eval/streaming.h"
 
 #define N_FOLDS     6
-#define N_TAUS      12
+#define N_TAUS      14 /* steps of sqrt 2 from LOW_TAU */
+#define LOW_TAU     0.5
+#define N_WORSE     3 /* in a row end the search */
 #define HELD_OUT    6 /* the last sixth of training chooses the temperature */
 #define RHO_PENALTY 1
 #define Z90         1.6449
@@ -24,6 +26,7 @@
 /* A decoder in channel form, and how it is run. */
 struct decoder {
     const double *t, *d; /* [p][p], [p] */
+    const double *error; /* [p] of the weights; NULL: none */
     const float *w, *c;  /* [p][q], [q] */
     double rho, a, tau;
     bool joint; /* trials: overlapping ones together */
@@ -174,6 +177,7 @@ static enum ph_status run_content(struct running *run, struct ph_error *reterr)
     double h[STREAMING_TAPS];
     const struct phi_stream_config config = {.n_channels = run->sim->size.p,
                                              .d = run->d,
+                                             .weight_error = run->dec->error,
                                              .h = h,
                                              .n_taps = STREAMING_TAPS,
                                              .a = run->dec->a,
@@ -234,6 +238,7 @@ static enum ph_status run_joint(struct running *run, struct ph_error *reterr)
 {
     const struct phi_trials_config config = {.n_channels = run->sim->size.p,
                                              .d = run->d,
+                                             .weight_error = run->dec->error,
                                              .rho = run->dec->rho,
                                              .tr_s = 1,
                                              .response_s = RESPONSE_S,
@@ -360,14 +365,21 @@ static struct phi_posterior_data data_of(const struct training *tr)
         {tr->xw, tr->fold, tr->n, tr->sim->size.p, N_FOLDS, NULL, 0}, tr->yw, tr->sim->size.q};
 }
 
-static enum ph_status fit(struct training *tr, size_t end, double rho, bool full,
+/* A line of the table that is fitted. */
+struct variant {
+    const char *name;
+    bool full, joint, with_error, tempered;
+    double rho;
+};
+
+static enum ph_status fit(struct training *tr, size_t end, const struct variant *variant,
                           struct phi_posterior **ret, struct ph_error *reterr)
 {
     const struct phi_posterior_options options = {
-        .full_noise = full, .rho = rho, .n_threads = tr->sim->size.n_threads};
+        .full_noise = variant->full, .rho = variant->rho, .n_threads = tr->sim->size.n_threads};
     struct phi_posterior_data data;
 
-    whiten(tr, end, rho);
+    whiten(tr, end, variant->rho);
     data = data_of(tr);
     return phi_posterior_fit(&data, &options, ret, reterr);
 }
@@ -400,9 +412,18 @@ static double find_a(const struct streaming_sim *sim)
     return sum / (double)p;
 }
 
-static struct decoder decoder_of(const struct phi_posterior *post, double a)
+static struct decoder decoder_of(const struct streaming_sim *sim, const struct phi_posterior *post,
+                                 const struct variant *variant)
 {
-    return (struct decoder){post->t, post->d, post->w, post->c, post->rho, a, 1, true};
+    return (struct decoder){.t = post->t,
+                            .d = post->d,
+                            .error = variant->with_error ? post->error : NULL,
+                            .w = post->w,
+                            .c = post->c,
+                            .rho = post->rho,
+                            .a = sim->onset ? 0 : find_a(sim),
+                            .tau = 1,
+                            .joint = variant->joint};
 }
 
 static enum ph_status add_line(const struct streaming_sim *sim, struct streaming_table *table,
@@ -423,34 +444,59 @@ static enum ph_status add_line(const struct streaming_sim *sim, struct streaming
     return status;
 }
 
-/* The temperature under which the last sixth of training is most likely, decoded without it. */
-static enum ph_status find_tau(struct training *tr, const struct streaming_table *table, double a,
-                               double rho, double *ret_tau, struct ph_error *reterr)
+/* The search for a temperature: decodings of held-out items by a decoder fitted without them. */
+struct tempering {
+    struct training *tr;
+    const struct streaming_table *table;
+    struct decoder dec;
+    struct estimates e;
+    double best_tau, least_nll;
+};
+
+static enum ph_status try_tau(struct tempering *t, double tau, struct ph_error *reterr)
 {
-    static const double taus[N_TAUS] = {1, 1.4, 2, 2.8, 4, 5.6, 8, 11.2, 16, 22.4, 32, 45};
+    enum ph_status status;
+    double nll;
+
+    t->dec.tau = tau;
+    status = run_decoder(t->tr->sim, t->table, &t->dec, &t->e, reterr);
+    nll = late_nll(t->tr->sim, t->table, &t->e);
+    if (status == PH_OK && nll < t->least_nll) {
+        t->least_nll = nll;
+        t->best_tau = tau;
+    }
+    return status;
+}
+
+/* The temperature under which the last sixth of training is most likely, decoded without it: steps
+ * of sqrt 2, then of its square root around the best. */
+static enum ph_status find_tau(struct training *tr, const struct streaming_table *table,
+                               const struct variant *variant, double *ret_tau,
+                               struct ph_error *reterr)
+{
     const struct streaming_sim *sim = tr->sim;
     size_t n = sim->size.n_train, first = n - n / HELD_OUT;
     struct phi_posterior *part = NULL;
-    struct estimates e = {0};
-    double best = INFINITY;
-    enum ph_status status =
-        fit(tr, sim->onset ? sim->onset[first] : first, rho, true, &part, reterr);
+    struct tempering t = {.tr = tr, .table = table, .best_tau = INFINITY, .least_nll = INFINITY};
+    enum ph_status status = fit(tr, sim->onset ? sim->onset[first] : first, variant, &part, reterr);
 
-    if (status == PH_OK && !allocate_estimates(&e, table->n_delays, first, n - first, sim->size.p))
+    if (status == PH_OK &&
+        !allocate_estimates(&t.e, table->n_delays, first, n - first, sim->size.p))
         status = phi_error_nomem(reterr, "estimates", n * sim->size.p);
+    if (status == PH_OK)
+        t.dec = decoder_of(sim, part, variant);
     for (size_t i = 0; status == PH_OK && i < N_TAUS; i++) {
-        struct decoder dec = decoder_of(part, a);
-        double nll;
+        double tau = LOW_TAU * pow(2, (double)i / 2);
 
-        dec.tau = taus[i];
-        status = run_decoder(sim, table, &dec, &e, reterr);
-        nll = late_nll(sim, table, &e);
-        if (status == PH_OK && nll < best) {
-            best = nll;
-            *ret_tau = taus[i];
-        }
+        if (tau > t.best_tau * pow(2, (N_WORSE + 0.5) / 2))
+            break;
+        status = try_tau(&t, tau, reterr);
     }
-    free_estimates(&e);
+    for (double centre = t.best_tau, side = -1; status == PH_OK && side <= 1; side += 2)
+        status = try_tau(&t, centre * pow(2, side / 4), reterr);
+    if (status == PH_OK)
+        *ret_tau = t.best_tau;
+    free_estimates(&t.e);
     phi_posterior_destroy(&part);
     return status;
 }
@@ -466,7 +512,7 @@ static enum ph_status add_bound(const struct streaming_sim *sim, struct streamin
     double *t = phi_calloc2(p, p, sizeof *t), *d = phi_calloc(p, sizeof *d);
     float *w = phi_calloc2(p, q, sizeof *w), *c = phi_calloc(q, sizeof *c);
     const struct phi_noise noise = {q, STREAMING_SHARED, sim->noise_v, sim->noise_f};
-    const struct decoder dec = {t, d, w, c, sim->rho, sim->size.a, 1, true};
+    const struct decoder dec = {t, d, NULL, w, c, sim->rho, sim->size.a, 1, true};
     enum ph_status status = bs && g && t && d && w && c
                                 ? phi_noise_solve(&noise, sim->b, p, bs, reterr)
                                 : phi_error_nomem(reterr, "the true decoder", p * q * sizeof *bs);
@@ -498,20 +544,21 @@ static enum ph_status add_bound(const struct streaming_sim *sim, struct streamin
     return status;
 }
 
-static enum ph_status add_fitted(struct training *tr, struct streaming_table *table, double rho,
-                                 bool full, double tau, bool joint, const char *name,
-                                 struct ph_error *reterr)
+static enum ph_status add_fitted(struct training *tr, struct streaming_table *table,
+                                 const struct variant *variant, struct ph_error *reterr)
 {
     struct phi_posterior *post = NULL;
-    struct decoder dec;
-    enum ph_status status = fit(tr, tr->sim->n_train, rho, full, &post, reterr);
+    double tau = 1;
+    enum ph_status status = variant->tempered ? find_tau(tr, table, variant, &tau, reterr) : PH_OK;
 
-    if (status)
-        return status;
-    dec = decoder_of(post, tr->sim->onset ? 0 : find_a(tr->sim));
-    dec.tau = tau;
-    dec.joint = joint;
-    status = add_line(tr->sim, table, &dec, name, reterr);
+    if (status == PH_OK)
+        status = fit(tr, tr->sim->n_train, variant, &post, reterr);
+    if (status == PH_OK) {
+        struct decoder dec = decoder_of(tr->sim, post, variant);
+
+        dec.tau = tau;
+        status = add_line(tr->sim, table, &dec, variant->name, reterr);
+    }
     phi_posterior_destroy(&post);
     return status;
 }
@@ -520,24 +567,23 @@ static enum ph_status add_all(struct training *tr, struct streaming_table *table
                               struct ph_error *reterr)
 {
     bool trials = tr->sim->onset != NULL;
-    double rho = 0, tau = 1;
+    double rho = 0;
     enum ph_status status = add_bound(tr->sim, table, reterr);
 
     if (status == PH_OK)
         status = find_rho(tr, &rho, reterr);
-    if (status == PH_OK)
-        status = find_tau(tr, table, trials ? 0 : find_a(tr->sim), rho, &tau, reterr);
-    if (status == PH_OK)
-        status = add_fitted(tr, table, rho, true, tau, true,
-                            "streaming posterior, full noise, tempered", reterr);
-    if (status == PH_OK)
-        status =
-            add_fitted(tr, table, rho, true, 1, true, "streaming posterior, full noise", reterr);
-    if (status == PH_OK)
-        status = add_fitted(tr, table, trials ? 0 : rho, false, 1, !trials,
-                            trials ? "single trial, diagonal, white noise"
-                                   : "streaming posterior, diagonal noise",
-                            reterr);
+    const struct variant variants[] = {
+        {"streaming posterior, full noise, tempered", true, true, true, true, rho},
+        {"the same, weights taken as exact", true, true, false, true, rho},
+        {"the same, weights exact, not tempered", true, true, false, false, rho},
+        trials
+            ? (struct variant){"single trial, diagonal, white noise", false, false, false, false, 0}
+            : (struct variant){"streaming posterior, diagonal noise", false, true, false, false,
+                               rho},
+    };
+
+    for (size_t i = 0; status == PH_OK && i < sizeof variants / sizeof *variants; i++)
+        status = add_fitted(tr, table, &variants[i], reterr);
     return status;
 }
 

@@ -12,7 +12,9 @@
 #include "fit/trials.h"
 #include "types.h"
 
-#define N_TAUS       12
+#define N_TAUS       14 /* steps of sqrt 2 from LOW_TAU */
+#define LOW_TAU      0.5
+#define N_WORSE      3 /* in a row end the search */
 #define HELD_OUT     6 /* the last sixth of the rows chooses the temperature */
 #define RHO_PENALTY  1 /* in units of the design's scale, for the residuals that rho comes from */
 #define NIS_MARGIN   1.5
@@ -156,28 +158,42 @@ static enum ph_status fit_range(struct posterior_fit *f, const size_t range[2], 
     return PH_OK;
 }
 
-/* Fits without the last sixth, and takes the temperature under which that is most likely. */
+/* Decodes the held-out rows at temperature `tau`; kept where they are most likely so far. */
+static enum ph_status try_temperature(struct posterior_fit *f, const struct phi_decoder_model *part,
+                                      const size_t range[2], double tau, struct ph_error *reterr)
+{
+    struct fit_calibration cal;
+    enum ph_status status = fit_decode(&f->rows, &f->latents, part, range, tau, &cal, reterr);
+
+    if (status == PH_OK && (f->held_out.n_trials == 0 || cal.nll < f->held_out.nll)) {
+        f->held_out = cal;
+        f->tau = tau;
+    }
+    return status;
+}
+
+/* Fits without the last sixth, and takes the temperature under which that is most likely: steps of
+ * sqrt 2, then of its square root around the best. It may be below 1: the residuals of left-out
+ * folds hold the error of the weights, which is also counted by itself. */
 static enum ph_status choose_temperature(struct posterior_fit *f, struct ph_error *reterr)
 {
-    static const double taus[N_TAUS] = {1, 1.4, 2, 2.8, 4, 5.6, 8, 11.2, 16, 22.4, 32, 45};
     const size_t split = f->rows.n - f->rows.n / HELD_OUT;
     const size_t first[2] = {0, split}, last[2] = {split, f->rows.n};
+    bool search = !f->args->no_temper;
     struct phi_decoder_model *part = NULL;
     enum ph_status status = fit_range(f, first, "fitting five sixths", &part, reterr);
 
     f->tau = 1;
-    for (size_t i = 0; status == PH_OK && i < N_TAUS; i++) {
-        struct fit_calibration cal;
+    for (size_t i = 0; status == PH_OK && i < (search ? N_TAUS : 1); i++) {
+        double tau = search ? LOW_TAU * pow(2, (double)i / 2) : 1;
 
-        status = fit_decode(&f->rows, &f->latents, part, last, taus[i], &cal, reterr);
-        cli_progress("temperature", i, N_TAUS);
-        if (status == PH_OK && (i == 0 || cal.nll < f->held_out.nll)) {
-            f->held_out = cal;
-            f->tau = f->args->no_temper ? 1 : taus[i];
-        }
-        if (f->args->no_temper)
+        if (i && tau > f->tau * pow(2, (N_WORSE + 0.5) / 2))
             break;
+        cli_progress("temperature", i, N_TAUS + 2);
+        status = try_temperature(f, part, last, tau, reterr);
     }
+    for (double centre = f->tau, side = -1; status == PH_OK && search && side <= 1; side += 2)
+        status = try_temperature(f, part, last, centre * pow(2, side / 4), reterr);
     if (status == PH_OK && f->held_out.n_trials == 0)
         status = phi_error(reterr, PH_E_INVAL,
                            "no trial fits into the last sixth of the %zu training volumes: more "

@@ -68,6 +68,7 @@ static enum ph_status start(struct decoding *dec, struct ph_error *reterr)
     struct phi_trials_config config = {
         .n_channels = post->p,
         .d = dec->d,
+        .weight_error = post->error,
         .on = dec->on,
         .rho = post->rho,
         .tr_s = dec->model->geometry.tr_s,

@@ -162,10 +162,13 @@ static enum ph_status read_posterior(const struct phi_safetensors *file, struct 
         status = fill_f64(file, "decoder.t", 2, pp, post->t, reterr);
     if (status == PH_OK)
         status = fill_f64(file, "decoder.d", 1, pp, post->d, reterr);
+    if (status == PH_OK && phi_safetensors_find(file, "decoder.error"))
+        status = fill_f64(file, "decoder.error", 1, pp, post->error, reterr);
     for (size_t i = 0; status == PH_OK && i < post->p; i++)
-        if (!(post->d[i] >= 0) || isinf(post->d[i]))
-            status = phi_error(reterr, PH_E_FORMAT, "%s: signal of channel %zu is %g",
-                               phi_safetensors_path(file), i, post->d[i]);
+        if (!(post->d[i] >= 0) || isinf(post->d[i]) || !(post->error[i] >= 0) ||
+            isinf(post->error[i]))
+            status = phi_error(reterr, PH_E_FORMAT, "%s: channel %zu has signal %g, error %g",
+                               phi_safetensors_path(file), i, post->d[i], post->error[i]);
     return status;
 }
 
@@ -354,6 +357,7 @@ enum ph_status phi_decoder_model_write(const struct phi_decoder_model *model, co
         tensor_of("decoder.sigma", PHI_SAFETENSORS_F32, 0, p->q, p->sigma),
         tensor_of("decoder.t", PHI_SAFETENSORS_F64, p->p, p->p, p->t),
         tensor_of("decoder.d", PHI_SAFETENSORS_F64, 0, p->p, p->d),
+        tensor_of("decoder.error", PHI_SAFETENSORS_F64, 0, p->p, p->error),
         tensor_of("decoder.on", PHI_SAFETENSORS_F64, 0, p->p, m.on),
         tensor_of("decoder.voxels", PHI_SAFETENSORS_I32, 0, p->q, m.voxels),
         tensor_of("decoder.dims", PHI_SAFETENSORS_F64, 0, 3, dims),
@@ -372,7 +376,7 @@ enum ph_status phi_decoder_model_write(const struct phi_decoder_model *model, co
                                                         {"phosphene.version", "1"},
                                                         {"chain", m.chain},
                                                         {"made_by", made_by}};
-    struct phi_safetensors_content content = {tensors, 10 + (m.pca ? 4U : 0U), pairs,
+    struct phi_safetensors_content content = {tensors, 11 + (m.pca ? 4U : 0U), pairs,
                                               N_SCALARS + 4};
 
     list_scalars(&m, scalars);

@@ -84,6 +84,7 @@ static enum ph_status posterior_init(void *state, const void *params, const stru
     s->ref_s = model->ref * model->geometry.tr_s;
     config.n_channels = model->posterior->p;
     config.d = model->posterior->d;
+    config.weight_error = model->posterior->error;
     config.on = model->on;
     config.rho = model->posterior->rho;
     config.tr_s = model->geometry.tr_s;

@@ -115,6 +115,7 @@ static enum ph_status make_banks(struct state *s, struct ph_error *reterr)
     struct phi_stream_config config = {
         .n_channels = model->posterior->p,
         .d = model->posterior->d,
+        .weight_error = model->posterior->error,
         .h = h,
         .n_taps = make_taps(model, h),
         .rho = model->posterior->rho,

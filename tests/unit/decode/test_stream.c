@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * Steady gains end where the exact filter does; censoring everything leaves the prior; a drift
- * level absorbs an offset; coverage of the 90 % intervals; bad settings are named. */
+ * Weights with an error equal a dense joint Gaussian. Steady gains end where the exact filter does;
+ * censoring everything leaves the prior; a drift level absorbs an offset; coverage of the 90 %
+ * intervals; bad settings are named. */
 #include "decode/stream.h"
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "decode/linalg.h"
 #include "test.h"
 
 enum { P = 3, K = 10, L = 14 };
@@ -85,6 +87,69 @@ static void steady_joins_exact(void **state)
     }
     phi_stream_destroy(&exact);
     phi_stream_destroy(&steady);
+}
+
+enum { T = 18 };
+
+/* Posterior mean and variance of the content `lag` volumes before the last of T, all at once. The
+ * error of the weights is noise that follows the content through the response. */
+static void dense(size_t i, const double *x /* [T][P] */, double error, double rho, size_t lag,
+                  double *ret_mean, double *ret_var)
+{
+    double cov[T * T], two[T * 2], d = signal_d[i];
+    struct ph_error err;
+
+    for (size_t r = 0; r < T; r++) {
+        two[2 * r] = x[r * P + i];
+        two[2 * r + 1] = 0;
+        for (size_t k = 0; k < K; k++)
+            two[2 * r + 1] +=
+                d * taps[k] * pow(0.9, fabs((double)r - (double)k - (double)(T - 1 - lag)));
+        for (size_t c = 0; c < T; c++) {
+            double apart = (double)r - (double)c;
+
+            cov[r * T + c] = d * pow(rho, fabs(apart));
+            for (size_t k = 0; k < K; k++)
+                for (size_t l = 0; l < K; l++)
+                    cov[r * T + c] += (d * d + d * error) * taps[k] * taps[l] *
+                                      pow(0.9, fabs(apart - (double)k + (double)l));
+        }
+    }
+    assert_ok(phi_chol_factor(cov, T, &err), err);
+    phi_chol_forward(cov, T, two, 2);
+    *ret_mean = 0;
+    *ret_var = 1;
+    for (size_t r = 0; r < T; r++) {
+        *ret_mean += two[2 * r] * two[2 * r + 1];
+        *ret_var -= two[2 * r + 1] * two[2 * r + 1];
+    }
+}
+
+static void weight_error_equals_dense_joint(void **state)
+{
+    const double error[P] = {0.6, 0.1, 0.2};
+    struct phi_stream_config config = config_of(0.3);
+    struct phi_stream *stream;
+    struct simulator sim;
+    double x[T * P], mean[P], var[P], want_mean, want_var;
+
+    (void)state;
+    config.weight_error = error;
+    stream = create(&config);
+    start(&sim, 0.3, 5);
+    for (size_t t = 0; t < T; t++) {
+        next(&sim, x + t * P);
+        assert_true(phi_stream_step(stream, x + t * P, 1, NULL));
+    }
+    for (size_t lag = 0; lag < L; lag += 3) {
+        phi_stream_read(stream, lag, mean, var);
+        for (size_t i = 0; i < P; i++) {
+            dense(i, x, error[i], 0.3, lag, &want_mean, &want_var);
+            assert_near(mean[i], want_mean, 1e-10);
+            assert_near(var[i], want_var, 1e-10);
+        }
+    }
+    phi_stream_destroy(&stream);
 }
 
 static void censoring_all_leaves_the_prior(void **state)
@@ -239,10 +304,10 @@ static void bad_settings_are_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(steady_joins_exact),     cmocka_unit_test(censoring_all_leaves_the_prior),
-        cmocka_unit_test(coverage_is_nominal),    cmocka_unit_test(level_absorbs_an_offset),
-        cmocka_unit_test(outliers_are_left_out),  cmocka_unit_test(share_grows_with_the_lag),
-        cmocka_unit_test(bad_settings_are_named),
+        cmocka_unit_test(weight_error_equals_dense_joint), cmocka_unit_test(steady_joins_exact),
+        cmocka_unit_test(censoring_all_leaves_the_prior),  cmocka_unit_test(coverage_is_nominal),
+        cmocka_unit_test(level_absorbs_an_offset),         cmocka_unit_test(outliers_are_left_out),
+        cmocka_unit_test(share_grows_with_the_lag),        cmocka_unit_test(bad_settings_are_named),
     };
     return cmocka_run_group_tests_name("decode/stream", tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Trials in time: independence of the volumes' order, repeats carried over, exact retirement,
- * slots running out, shares, AR(1) noise and gaps against a dense joint Gaussian. */
+ * slots running out, shares, AR(1) noise, gaps and weights with an error against a dense joint
+ * Gaussian. */
 #include "decode/trial.h"
 
 #include "base/mem.h"
@@ -21,10 +22,12 @@ static double response(void *ctx, double delay_s, double duration_s)
     return t <= 0 ? 0 : t * t * exp(-t) * (1 + duration_s);
 }
 
-static struct phi_trials *create(double rho, size_t max_open, size_t n_remembered)
+static struct phi_trials *create_with(const double *weight_error, double rho, size_t max_open,
+                                      size_t n_remembered)
 {
     const struct phi_trials_config config = {.n_channels = P,
                                              .d = signal_d,
+                                             .weight_error = weight_error,
                                              .rho = rho,
                                              .tr_s = 1,
                                              .response_s = 12,
@@ -36,6 +39,11 @@ static struct phi_trials *create(double rho, size_t max_open, size_t n_remembere
 
     assert_ok(phi_trials_create(&config, &trials, &err), err);
     return trials;
+}
+
+static struct phi_trials *create(double rho, size_t max_open, size_t n_remembered)
+{
+    return create_with(NULL, rho, max_open, n_remembered);
 }
 
 static void open_trial(struct phi_trials *trials, uint32_t number, int32_t stim, double onset_s)
@@ -62,9 +70,10 @@ static double h_of(double t_s, double onset_s)
     return t_s >= onset_s && t_s - onset_s <= 12 ? response(NULL, t_s - onset_s, 0) : 0;
 }
 
-/* Joint posterior of N trials in channel i from the volumes kept up to `now`, all at once. */
+/* Joint posterior of N trials in channel i from the volumes kept up to `now`, all at once. Errors
+ * of the weights are noise along each trial's response. */
 static void dense(size_t i, const double *x, const bool *kept, const double *onsets, double rho,
-                  size_t now, double *ret_mean, double *ret_var)
+                  size_t now, double error, double *ret_mean, double *ret_var)
 {
     double cov[T * T], a[T * (N + 1)], d = signal_d[i];
     size_t rows[T], n = 0;
@@ -76,6 +85,10 @@ static void dense(size_t i, const double *x, const bool *kept, const double *ons
     for (size_t r = 0; r < n; r++) {
         for (size_t c = 0; c < n; c++)
             cov[r * n + c] = d * pow(rho, fabs((double)rows[r] - (double)rows[c]));
+        for (size_t c = 0; c < n; c++)
+            for (size_t k = 0; k < N; k++)
+                cov[r * n + c] +=
+                    d * error * h_of((double)rows[r], onsets[k]) * h_of((double)rows[c], onsets[k]);
         for (size_t k = 0; k < N; k++)
             a[r * (N + 1) + k] = d * h_of((double)rows[r], onsets[k]);
         a[r * (N + 1) + N] = x[rows[r] * P + i];
@@ -116,14 +129,13 @@ static void make_data(double *x, bool *kept)
 
 /* Overlap, AR(1) noise, gaps, and trials leaving: every report equals the dense joint posterior,
  * also those of trials that outlive a retired neighbour. */
-static void equals_dense_joint(void **state)
+static void check_against_dense(const double *error)
 {
     const double onsets[N] = {0, 4, 11};
     double x[T * P], mean[N], var[N];
     bool kept[T];
-    struct phi_trials *trials = create(0.4, 0, 0);
+    struct phi_trials *trials = create_with(error, 0.4, 0, 0);
 
-    (void)state;
     make_data(x, kept);
     for (size_t t = 0; t < T; t++) {
         for (uint32_t k = 0; k < N; k++)
@@ -132,7 +144,7 @@ static void equals_dense_joint(void **state)
         assert_int_equal(phi_trials_step(trials, (double)t, kept[t] ? x + t * P : NULL, NULL),
                          kept[t]);
         for (size_t i = 0; i < P; i++) {
-            dense(i, x, kept, onsets, 0.4, t, mean, var);
+            dense(i, x, kept, onsets, 0.4, t, error ? error[i] : 0, mean, var);
             for (uint32_t k = 0; k < N; k++) {
                 const struct phi_trial_report *report = find(trials, k);
 
@@ -145,6 +157,49 @@ static void equals_dense_joint(void **state)
     }
     assert_null(find(trials, 0)); /* over and gone */
     assert_non_null(find(trials, 2));
+    phi_trials_destroy(&trials);
+}
+
+static void equals_dense_joint(void **state)
+{
+    (void)state;
+    check_against_dense(NULL);
+}
+
+/* The same where the weights are known only within an error. */
+static void weight_error_equals_dense_joint(void **state)
+{
+    const double error[P] = {0.3, 0.05};
+
+    (void)state;
+    check_against_dense(error);
+}
+
+/* However long a stimulus is shown, its variance stays above what the weights do not know, and the
+ * next showing starts where the one before ended. */
+static void weight_error_limits_the_variance(void **state)
+{
+    const double error[P] = {0.5, 0.1}, x[P] = {1, 1};
+    struct phi_trials *trials = create_with(error, 0, 0, 4);
+    double before = 1;
+
+    (void)state;
+    for (uint32_t showing = 0; showing < 1000; showing++) {
+        double onset_s = 20.0 * showing;
+
+        open_trial(trials, showing, 3, onset_s);
+        if (showing)
+            assert_near(phi_trials_report(trials, 0).var[0], before, 1e-12);
+        for (int t = 0; t < 14; t++)
+            phi_trials_step(trials, onset_s + t, x, NULL);
+        before = phi_trials_report(trials, 0).var[0];
+    }
+    for (size_t i = 0; i < P; i++) {
+        double floor = error[i] / (signal_d[i] + error[i]);
+
+        assert_true(phi_trials_report(trials, 0).var[i] > floor);
+        assert_near(phi_trials_report(trials, 0).var[i], floor, 0.02);
+    }
     phi_trials_destroy(&trials);
 }
 
@@ -361,6 +416,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equals_dense_joint),
+        cmocka_unit_test(weight_error_equals_dense_joint),
+        cmocka_unit_test(weight_error_limits_the_variance),
         cmocka_unit_test(order_of_volumes_is_irrelevant),
         cmocka_unit_test(repeats_carry_over),
         cmocka_unit_test(common_response_is_taken_off),
