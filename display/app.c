@@ -112,6 +112,8 @@ enum ph_status phi_display_create(struct phi_view *view, const struct phi_displa
         return phi_error_nomem(reterr, "the display", sizeof *display);
     display->view = view;
     display->config = *config;
+    display->choice.page = config->page;
+    display->choice.mosaic = config->mosaic;
     status = fill(display, reterr);
     if (status != PH_OK) {
         phi_display_destroy(&display);
@@ -148,6 +150,12 @@ void phi_display_draw_film(struct phi_display *display, struct phi_canvas *canva
 {
     (void)phi_feed_update(display->view, display->scene);
     phi_film_draw(canvas, &display->fonts, display->scene);
+}
+
+bool phi_display_draw_map(struct phi_display *display, struct phi_canvas *canvas, int map)
+{
+    (void)phi_feed_update(display->view, display->scene);
+    return phi_map_draw(canvas, &display->fonts, display->scene, map);
 }
 
 static void take_screenshot(struct phi_display *display)
@@ -211,7 +219,10 @@ static void handle(struct phi_display *display, const struct phi_input *input)
         choice->mosaic = !choice->mosaic;
         break;
     case PHI_KEY_OVERLAY:
-        choice->overlay = !choice->overlay;
+        choice->map = phi_operator_next_map(display->scene, choice->map);
+        break;
+    case PHI_KEY_PAGE:
+        choice->page = (choice->page + 1) % PHI_OPERATOR_PAGES;
         break;
     case PHI_KEY_LEFT:
         choice->back += choice->back < PHI_SCENE_TILES;

@@ -16,6 +16,8 @@ struct phi_display_config {
     bool headless; /* draw into memory only */
     bool operator_window;
     int width, height; /* of the operator's window, or of the canvas */
+    int page;          /* of its plots at the start */
+    bool mosaic;       /* the brain as all slices at the start */
     bool subject_window;
     int subject_display; /* screen number; -1: any */
     bool subject_full_screen;
@@ -64,6 +66,9 @@ void phi_display_draw(struct phi_display *display, struct phi_canvas *canvas);
 
 /* Draws every trial the strip still holds: decoded beside shown, in reading order. */
 void phi_display_draw_film(struct phi_display *display, struct phi_canvas *canvas);
+
+/* Draws all slices with map `map` over them; false, nothing drawn, if there is no such map. */
+bool phi_display_draw_map(struct phi_display *display, struct phi_canvas *canvas, int map);
 
 /* Frames, drops, times so far. */
 void phi_display_stats(const struct phi_display *display, struct phi_display_stats *ret_stats);

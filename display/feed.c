@@ -84,6 +84,26 @@ static bool take_lines(struct phi_view *view, struct phi_scene *scene)
     return any;
 }
 
+static bool take_shown(struct phi_view *view, struct phi_scene *scene)
+{
+    struct phi_shown *shown = phi_view_shown(view);
+    const struct phi_shown_map *map;
+    const struct phi_shown_curves *curves;
+    bool any = false;
+
+    for (size_t i = 0; i < PHI_SHOWN_MAPS; i++)
+        if (phi_shown_map(shown, i, &map)) {
+            phi_scene_set_map(scene, i, map);
+            any = true;
+        }
+    for (size_t i = 0; i < PHI_SHOWN_CURVES; i++)
+        if (phi_shown_curves(shown, i, &curves)) {
+            phi_scene_set_curves(scene, i, curves);
+            any = true;
+        }
+    return any;
+}
+
 static bool take_pictures(struct phi_view *view, struct phi_scene *scene, size_t g)
 {
     const struct ph_frame *frame;
@@ -137,6 +157,7 @@ bool phi_feed_update(struct phi_view *view, struct phi_scene *scene)
         phi_scene_add_volume(scene, volume);
         any = true;
     }
+    any |= take_shown(view, scene);
     for (size_t g = 0; g < phi_view_info(view)->n_generators && g < PHI_SCENE_GENERATORS; g++)
         any |= take_pictures(view, scene, g);
     judge_state(&status, scene);

@@ -5,16 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "display/mosaic.h"
+#include "display/operator_private.h"
 #include "display/palette.h"
-
-struct view {
-    struct phi_canvas *canvas;
-    const struct phi_operator_fonts *fonts;
-    const struct phi_scene *scene;
-    const struct phi_operator_choice *choice;
-    int64_t now_ns;
-};
 
 enum ph_status phi_operator_fonts_create(int window_height, struct phi_operator_fonts *ret_fonts)
 {
@@ -39,8 +31,7 @@ void phi_operator_fonts_destroy(struct phi_operator_fonts *fonts)
     phi_font_destroy(&fonts->large);
 }
 
-/* A titled pane; returns the room inside. */
-static struct phi_rect pane(const struct view *v, struct phi_rect rect, const char *title)
+struct phi_rect phi_operator_pane(const struct view *v, struct phi_rect rect, const char *title)
 {
     int line = phi_font_line(v->fonts->small);
 
@@ -95,7 +86,7 @@ static void picture_caption(const struct view *v, struct phi_rect rect,
 static void draw_picture(const struct view *v, struct phi_rect rect, const char *title,
                          const struct phi_picture *picture)
 {
-    struct phi_rect room = pane(v, rect, title);
+    struct phi_rect room = phi_operator_pane(v, rect, title);
     int caption = phi_font_line(v->fonts->small) + 10;
     struct phi_rect area = {room.x, room.y, room.w, room.h - caption};
 
@@ -128,7 +119,7 @@ static bool find_stimulus(const struct view *v, int32_t index, struct phi_pictur
 static void draw_stimulus(const struct view *v, struct phi_rect rect, int32_t index, double onset_s,
                           const char *label)
 {
-    struct phi_rect room = pane(v, rect, "stimulus");
+    struct phi_rect room = phi_operator_pane(v, rect, "stimulus");
     int caption = phi_font_line(v->fonts->small) + 10;
     struct phi_rect area = {room.x, room.y, room.w, room.h - caption};
     struct phi_picture picture = {0};
@@ -204,8 +195,8 @@ static void draw_tile(const struct view *v, struct phi_rect rect, const struct p
 
 static void draw_film(const struct view *v, struct phi_rect rect)
 {
-    struct phi_rect room =
-        pane(v, rect, "film strip: decoded above, shown below; the bar fills as a moment settles");
+    struct phi_rect room = phi_operator_pane(
+        v, rect, "film strip: decoded above, shown below; the bar fills as a moment settles");
     unsigned n = phi_operator_tiles(room.w, room.h);
     int side = (room.h - 12) / 2;
     const struct phi_scene *scene = v->scene;
@@ -226,57 +217,9 @@ static void draw_film(const struct view *v, struct phi_rect rect)
     }
 }
 
-static void draw_brain(const struct view *v, struct phi_rect rect)
-{
-    const struct phi_scene *scene = v->scene;
-    const struct ph_geometry *geometry = &scene->config.geometry;
-    struct phi_rect room = pane(v, rect, "newest volume");
-    struct phi_mosaic mosaic = {
-        .volume = scene->volume, .low = scene->grey_low, .high = scene->grey_high, .threshold = 3};
-    const uint32_t middle[3] = {geometry->dims[0] / 2, geometry->dims[1] / 2,
-                                geometry->dims[2] / 2};
-
-    if (!scene->has_volume)
-        return;
-    for (int i = 0; i < 3; i++) {
-        mosaic.dims[i] = geometry->dims[i];
-        mosaic.voxel_mm[i] = ph_geometry_voxel_mm(geometry, i);
-    }
-    if (v->choice->overlay && scene->has_overlay)
-        mosaic.overlay = scene->overlay;
-    if (v->choice->mosaic)
-        phi_mosaic_draw(v->canvas, room, &mosaic);
-    else
-        phi_planes_draw(v->canvas, room, &mosaic, middle);
-}
-
-static void draw_quality(const struct view *v, struct phi_rect rect)
-{
-    static const char *const shift_names[] = {"x", "y", "z"};
-    static const char *const turn_names[] = {"pitch", "roll", "yaw"};
-    const struct phi_scene *s = v->scene;
-    const struct phi_plot plots[] = {
-        {"shift", "mm", s->motion_mm, 3, shift_names, 0.2f, 0, NAN, 150},
-        {"rotation", "\xC2\xB0", s->motion_deg, 3, turn_names, 0.2f, 0, NAN, 150},
-        {"framewise displacement", "mm", &s->fd, 1, NULL, 0.3f, 1, 0.5f, 150},
-        {"DVARS, standardised", "", &s->std_dvars, 1, NULL, 1.0f, 1, 1.5f, 150},
-        {"tSNR, median", "", &s->tsnr, 1, NULL, 20, 1, NAN, 150},
-        {"volume to decoded", "ms", &s->latency_ms, 1, NULL, 5, 1, NAN, 150},
-    };
-
-    phi_canvas_fill(v->canvas, rect, PHI_COLOUR_PANE);
-    phi_canvas_outline(v->canvas, rect, PHI_COLOUR_EDGE);
-    rect = phi_rect_inset(rect, 2);
-    for (int i = 0; i < 6; i++)
-        phi_plot_draw(v->canvas, v->fonts->small,
-                      (struct phi_rect){rect.x + i % 2 * rect.w / 2, rect.y + i / 2 * rect.h / 3,
-                                        rect.w / 2, rect.h / 3},
-                      &plots[i]);
-}
-
 static void draw_timeline(const struct view *v, struct phi_rect rect)
 {
-    struct phi_rect room = pane(v, rect, NULL);
+    struct phi_rect room = phi_operator_pane(v, rect, NULL);
     const struct phi_scene *scene = v->scene;
     uint64_t n = scene->n_marks < PHI_SCENE_MARKS ? scene->n_marks : PHI_SCENE_MARKS;
     double window_s = 120 * (scene->config.tr_s > 0 ? scene->config.tr_s : 1);
@@ -331,7 +274,8 @@ static void draw_help(const struct view *v)
         "s            screenshot, next to the recording",
         "f            freeze the view; the run goes on",
         "m            brain as planes or as all slices",
-        "o            map over the brain on or off",
+        "o            next map over the brain, then none",
+        "p            next page of plots: quality, more of it, signals and spectra",
         "left, right  scroll the film strip; End: newest",
         "space        put a mark into the record",
         "F11          full screen",
@@ -357,19 +301,22 @@ void phi_operator_draw(struct phi_canvas *canvas, const struct phi_operator_font
     int time_h = canvas->height / 24;
     int h = canvas->height - state_h - time_h - 16;
     int w = canvas->width - 8;
-    int pictures_h = h * 42 / 100;
-    int film_h = h * 22 / 100;
+    bool pictures = scene->n_generators > 0;
+    int pictures_h = pictures ? h * 42 / 100 : 0;
+    int film_h = pictures ? h * 22 / 100 : 0;
     int rest_h = h - pictures_h - film_h;
     int y = 4;
 
     phi_canvas_fill(canvas, (struct phi_rect){0, 0, canvas->width, canvas->height},
                     PHI_COLOUR_GROUND);
-    draw_pictures(&v, (struct phi_rect){4, y, w, pictures_h});
-    y += pictures_h + 4;
-    draw_film(&v, (struct phi_rect){4, y, w, film_h});
-    y += film_h + 4;
-    draw_brain(&v, (struct phi_rect){4, y, w * 45 / 100 - 4, rest_h});
-    draw_quality(&v, (struct phi_rect){4 + w * 45 / 100, y, w - w * 45 / 100, rest_h});
+    if (pictures) {
+        draw_pictures(&v, (struct phi_rect){4, y, w, pictures_h});
+        draw_film(&v, (struct phi_rect){4, y + pictures_h + 4, w, film_h});
+        y += pictures_h + film_h + 8;
+    }
+    phi_operator_draw_brain(&v, (struct phi_rect){4, y, w * 45 / 100 - 4, rest_h});
+    phi_operator_draw_plots(&v, (struct phi_rect){4 + w * 45 / 100, y, w - w * 45 / 100, rest_h},
+                            !pictures);
     y += rest_h + 4;
     draw_timeline(&v, (struct phi_rect){4, y, w, time_h});
     draw_state(&v, (struct phi_rect){0, y + time_h, canvas->width, state_h});
@@ -398,7 +345,7 @@ static int film_columns(const struct phi_canvas *canvas, int n)
 void phi_film_draw(struct phi_canvas *canvas, const struct phi_operator_fonts *fonts,
                    const struct phi_scene *scene)
 {
-    const struct phi_operator_choice choice = {.help = false};
+    const struct phi_operator_choice choice = {.map = -1};
     struct view v = {canvas, fonts, scene, &choice, scene->now_ns};
     const struct phi_tile *tiles[PHI_SCENE_TILES];
     int n = 0;

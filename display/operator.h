@@ -17,11 +17,12 @@ struct phi_operator_fonts {
 
 /* What the person at the window has chosen. */
 struct phi_operator_choice {
-    bool help;    /* the list of keys lies over the view */
-    bool frozen;  /* the scene no longer changes; said in the state line */
-    bool mosaic;  /* all slices instead of three planes */
-    bool overlay; /* the map over the brain */
-    int back;     /* film strip scrolled back by so many trials */
+    bool help;   /* the list of keys lies over the view */
+    bool frozen; /* the scene no longer changes; said in the state line */
+    bool mosaic; /* all slices instead of three planes */
+    int map;     /* which map lies over the brain; -1: none */
+    int page;    /* of the plots */
+    int back;    /* film strip scrolled back by so many trials */
 };
 
 /* Fonts for a window of the given height. */
@@ -34,6 +35,16 @@ void phi_operator_fonts_destroy(struct phi_operator_fonts *fonts);
 void phi_operator_draw(struct phi_canvas *canvas, const struct phi_operator_fonts *fonts,
                        const struct phi_scene *scene, const struct phi_operator_choice *choice,
                        int64_t now_ns);
+
+/* How many pages of plots there are. */
+#define PHI_OPERATOR_PAGES 3
+
+/* The map after `map` that is known, -1 after the last one. */
+int phi_operator_next_map(const struct phi_scene *scene, int map);
+
+/* Draws all slices with map `map` over them and its legend; false if there is no such map. */
+bool phi_map_draw(struct phi_canvas *canvas, const struct phi_operator_fonts *fonts,
+                  const struct phi_scene *scene, int map);
 
 /* Draws every trial that the scene still holds, decoded above shown, in reading order. */
 void phi_film_draw(struct phi_canvas *canvas, const struct phi_operator_fonts *fonts,

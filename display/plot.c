@@ -82,7 +82,7 @@ static void draw_grid(struct phi_canvas *canvas, const struct phi_font *font,
 
         phi_canvas_fill(canvas, (struct phi_rect){area->x, y, area->w, 1}, PHI_COLOUR_GRID);
         phi_textf(canvas, font, area->x - 4, y - phi_font_line(font) / 2, PHI_ALIGN_RIGHT,
-                  PHI_COLOUR_DIM, "%.4g", fabs(v) < step * 1e-6 ? 0.0 : v);
+                  PHI_COLOUR_DIM, "%.5g", fabs(v) < step * 1e-6 ? 0.0 : v);
     }
 }
 
@@ -129,7 +129,8 @@ static void draw_heading(struct phi_canvas *canvas, const struct phi_font *font,
 
         if (isfinite(newest))
             x -= phi_textf(canvas, font, x, rect.y + 2, PHI_ALIGN_RIGHT, phi_palette_trace(i),
-                           "  %s%s%.3g", plot->names ? plot->names[i] : "", plot->names ? " " : "",
+                           fabsf(newest) < 1000 ? "  %s%s%.3g" : "  %s%s%.0f",
+                           plot->names ? plot->names[i] : "", plot->names ? " " : "",
                            (double)newest);
     }
 }

@@ -30,8 +30,12 @@ static enum ph_status take_pictures(struct phi_scene *scene)
             return PH_E_NOMEM;
     }
     scene->volume = phi_calloc(n_voxels(scene), sizeof(float));
-    scene->overlay = phi_calloc(n_voxels(scene), sizeof(float));
-    return scene->volume && scene->overlay ? PH_OK : PH_E_NOMEM;
+    for (unsigned i = 0; i < PHI_SHOWN_MAPS; i++) {
+        scene->maps[i].values = phi_calloc(n_voxels(scene), sizeof(float));
+        if (!scene->maps[i].values)
+            return PH_E_NOMEM;
+    }
+    return scene->volume ? PH_OK : PH_E_NOMEM;
 }
 
 enum ph_status phi_scene_create(const struct phi_scene_config *config, struct phi_scene **ret_scene)
@@ -66,7 +70,8 @@ void phi_scene_destroy(struct phi_scene **scene)
     for (unsigned i = 0; i < PHI_SCENE_TILES; i++)
         phi_free((*scene)->tiles[i].picture.rgb);
     phi_free((*scene)->volume);
-    phi_free((*scene)->overlay);
+    for (unsigned i = 0; i < PHI_SHOWN_MAPS; i++)
+        phi_free((*scene)->maps[i].values);
     phi_free(*scene);
     *scene = NULL;
 }
@@ -107,6 +112,11 @@ void phi_scene_add_quality(struct phi_scene *scene, const struct ph_frame *frame
     phi_history_add(&scene->std_dvars, missing ? NAN : q->std_dvars);
     phi_history_add(&scene->tsnr, missing ? NAN : q->tsnr);
     phi_history_add(&scene->global_signal, missing ? NAN : q->global_signal);
+    phi_history_add(&scene->dvars, missing ? NAN : q->dvars);
+    phi_history_add(&scene->outlier_percent, missing ? NAN : q->outlier_fraction * 100);
+    phi_history_add(&scene->gcor, missing ? NAN : q->gcor);
+    phi_history_add(&scene->drift, missing ? NAN : q->drift_percent);
+    phi_history_add(&scene->spikes, missing ? NAN : q->n_spikes);
     if (!missing)
         scene->quality = *q;
     scene->n_volumes++;
@@ -240,11 +250,38 @@ void phi_scene_set_now(struct phi_scene *scene, const struct ph_frame *image, in
         (void)fill_picture(scene, &scene->now[i], image, shown_ns);
 }
 
-void phi_scene_set_overlay(struct phi_scene *scene, const float *overlay)
+/* Where the strongest value stands. */
+static void find_peak(const struct phi_scene *scene, struct phi_scene_map *map)
 {
-    scene->has_overlay = overlay != NULL;
-    if (overlay)
-        memcpy(scene->overlay, overlay, n_voxels(scene) * sizeof(float));
+    const uint32_t *dims = scene->config.geometry.dims;
+    size_t at = 0;
+
+    map->most = 0;
+    for (size_t i = 0; i < n_voxels(scene); i++)
+        if (isfinite(map->values[i]) && fabsf(map->values[i]) > map->most) {
+            map->most = fabsf(map->values[i]);
+            at = i;
+        }
+    map->peak[0] = (uint32_t)(at % dims[0]);
+    map->peak[1] = (uint32_t)(at / dims[0] % dims[1]);
+    map->peak[2] = (uint32_t)(at / dims[0] / dims[1]);
+}
+
+void phi_scene_set_map(struct phi_scene *scene, size_t slot, const struct phi_shown_map *map)
+{
+    struct phi_scene_map *mine = &scene->maps[slot % PHI_SHOWN_MAPS];
+
+    mine->known = true;
+    mine->threshold = map->threshold;
+    (void)phi_str_copy(mine->title, sizeof mine->title, map->title);
+    memcpy(mine->values, map->values, n_voxels(scene) * sizeof(float));
+    find_peak(scene, mine);
+}
+
+void phi_scene_set_curves(struct phi_scene *scene, size_t slot,
+                          const struct phi_shown_curves *curves)
+{
+    scene->curves[slot % PHI_SHOWN_CURVES] = *curves;
 }
 
 const struct phi_tile *phi_scene_tile(const struct phi_scene *scene, uint32_t trial)

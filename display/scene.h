@@ -13,6 +13,7 @@
 #include "display/plot.h"
 #include "phosphene/frame.h"
 #include "phosphene/host.h"
+#include "rt/view.h"
 
 #define PHI_SCENE_GENERATORS 4
 #define PHI_SCENE_TILES      64
@@ -58,6 +59,16 @@ struct phi_mark {
 typedef bool phi_stimulus_fn(void *context, int32_t stim_index, const uint8_t **ret_rgb,
                              uint32_t *ret_width, uint32_t *ret_height);
 
+/* A statistical map over the brain. */
+struct phi_scene_map {
+    bool known;
+    char title[PHI_SHOWN_TITLE];
+    float threshold;
+    float *values; /* [nz][ny][nx] */
+    float most;    /* largest absolute value */
+    uint32_t peak[3];
+};
+
 struct phi_scene_config {
     uint32_t max_width, max_height; /* of any generated picture */
     struct ph_geometry geometry;    /* of the volumes */
@@ -78,12 +89,14 @@ struct phi_scene {
     struct ph_event newest_event;
     bool has_event;
 
-    float *volume;  /* [nz][ny][nx], the newest */
-    float *overlay; /* the same shape; drawn where has_overlay */
-    bool has_volume, has_overlay;
+    float *volume; /* [nz][ny][nx], the newest */
+    bool has_volume;
+    struct phi_scene_map maps[PHI_SHOWN_MAPS];
+    struct phi_shown_curves curves[PHI_SHOWN_CURVES]; /* n_traces 0: none yet */
     float grey_low, grey_high;
 
     struct phi_history motion_mm[3], motion_deg[3], fd, std_dvars, tsnr, global_signal, latency_ms;
+    struct phi_history dvars, outlier_percent, gcor, drift, spikes;
     struct ph_quality quality; /* newest */
     struct phi_mark marks[PHI_SCENE_MARKS];
     uint64_t n_marks;
@@ -115,8 +128,11 @@ void phi_scene_add_event(struct phi_scene *scene, const struct ph_event *event);
 void phi_scene_add_tile(struct phi_scene *scene, const struct ph_frame *image, int64_t shown_ns);
 /* The moving picture of a generator; pictures larger than max_width x max_height are ignored. */
 void phi_scene_set_now(struct phi_scene *scene, const struct ph_frame *image, int64_t shown_ns);
-/* A map over the brain, [nz][ny][nx]; NULL takes it away. */
-void phi_scene_set_overlay(struct phi_scene *scene, const float *overlay);
+/* The newest map in place `slot`. */
+void phi_scene_set_map(struct phi_scene *scene, size_t slot, const struct phi_shown_map *map);
+/* The newest curves in place `slot`. */
+void phi_scene_set_curves(struct phi_scene *scene, size_t slot,
+                          const struct phi_shown_curves *curves);
 
 /* The tile of `trial`, or NULL when it has left the strip or never was. */
 const struct phi_tile *phi_scene_tile(const struct phi_scene *scene, uint32_t trial);

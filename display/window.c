@@ -119,6 +119,8 @@ static enum phi_key key_of(SDL_Keycode code)
         return PHI_KEY_MOSAIC;
     case SDLK_o:
         return PHI_KEY_OVERLAY;
+    case SDLK_p:
+        return PHI_KEY_PAGE;
     case SDLK_LEFT:
         return PHI_KEY_LEFT;
     case SDLK_RIGHT:

@@ -30,6 +30,7 @@ enum phi_key {
     PHI_KEY_FREEZE,
     PHI_KEY_MOSAIC,
     PHI_KEY_OVERLAY,
+    PHI_KEY_PAGE,
     PHI_KEY_LEFT,
     PHI_KEY_RIGHT,
     PHI_KEY_END,

@@ -42,6 +42,8 @@ static const struct setting {
     {"operator.window", FLAG, offsetof(struct watch, config.operator_window), 0, 1},
     {"operator.width", WHOLE, offsetof(struct watch, config.width), 640, 8192},
     {"operator.height", WHOLE, offsetof(struct watch, config.height), 360, 8192},
+    {"operator.page", WHOLE, offsetof(struct watch, config.page), 0, PHI_OPERATOR_PAGES - 1},
+    {"operator.slices", FLAG, offsetof(struct watch, config.mosaic), 0, 1},
     {"subject.window", FLAG, offsetof(struct watch, config.subject_window), 0, 1},
     {"subject.screen", WHOLE, offsetof(struct watch, config.subject_display), -1, 64},
     {"subject.full_screen", FLAG, offsetof(struct watch, config.subject_full_screen), 0, 1},
@@ -318,6 +320,24 @@ static void leave_picture(struct watch *watch, struct phi_display *display, cons
     phi_free(rgb);
 }
 
+/* Every map that was shown: map.png, map-2.png ... */
+static void leave_maps(struct watch *watch, struct phi_display *display)
+{
+    struct phi_canvas *canvas = NULL;
+    uint8_t *rgb = phi_calloc2((size_t)watch->config.width, (size_t)watch->config.height * 3, 1);
+    char name[32] = "map.png";
+
+    if (rgb && phi_canvas_create(watch->config.width, watch->config.height, &canvas) == PH_OK)
+        for (int i = 0; phi_display_draw_map(display, canvas, i); i++) {
+            if (i > 0)
+                (void)snprintf(name, sizeof name, "map-%d.png", i + 1);
+            phi_canvas_to_rgb(canvas, rgb);
+            save_picture(watch, name, rgb, canvas->width, canvas->height);
+        }
+    phi_canvas_destroy(&canvas);
+    phi_free(rgb);
+}
+
 static size_t find_generator(const struct watch *watch, const struct phi_view *view)
 {
     const struct phi_view_info *info = phi_view_info(view);
@@ -373,6 +393,7 @@ void watch_attend(void *arg, struct phi_view *view, bool (*ended)(void *context)
     if (watch->out_dir[0]) {
         leave_picture(watch, display, "window.png", phi_display_draw);
         leave_picture(watch, display, "film.png", phi_display_draw_film);
+        leave_maps(watch, display);
     }
     phi_display_destroy(&display);
 }

@@ -21,6 +21,7 @@ struct node {
 struct phi_chain {
     const struct phi_run *run;
     struct phi_stage *source;
+    struct phi_voxel_list voxels;
     struct phi_pipe pipe;
     struct node *free[PHI_MAX_FILTERS + 2];
     struct node *first; /* outputs that wait */
@@ -281,11 +282,13 @@ enum ph_status phi_chain_open(const struct phi_run *run, const struct phi_servic
                               struct phi_chain **ret_chain, struct ph_error *reterr)
 {
     struct phi_chain *chain = phi_calloc(1, sizeof *chain);
+    struct phi_services mine = services ? *services : (struct phi_services){.arg = NULL};
     enum ph_status status;
 
     if (!chain)
         return phi_error_nomem(reterr, "the filter chain", sizeof *chain);
     chain->run = run;
+    mine.voxels = &chain->voxels;
     chain->pipe.mark_failed = true;
     chain->pipe.calls = (struct phi_pipe_calls){
         .arg = chain,
@@ -294,9 +297,9 @@ enum ph_status phi_chain_open(const struct phi_run *run, const struct phi_servic
         .deliver = pipe_deliver,
         .failed = pipe_failed,
     };
-    status = open_source(chain, services, reterr);
+    status = open_source(chain, &mine, reterr);
     for (size_t i = 0; i < run->n_filters && status == PH_OK; i++)
-        status = open_filter(chain, i, services, reterr);
+        status = open_filter(chain, i, &mine, reterr);
     if (status != PH_OK) {
         phi_chain_close(&chain);
         return status;

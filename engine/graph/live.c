@@ -167,6 +167,20 @@ static void service_stats(void *arg, struct ph_run_stats *ret_stats)
         phi_view_run_stats(live->view, ret_stats);
 }
 
+static void service_show_map(void *arg, const struct ph_map *map)
+{
+    struct phi_live *live = arg;
+
+    (void)phi_shown_put_map(phi_view_shown(live->view), map);
+}
+
+static void service_show_curves(void *arg, const struct ph_curves *curves)
+{
+    struct phi_live *live = arg;
+
+    (void)phi_shown_put_curves(phi_view_shown(live->view), curves);
+}
+
 static size_t n_workers(const struct phi_run *run)
 {
     int64_t wanted = phi_run_engine(run)->workers;
@@ -190,6 +204,9 @@ static enum ph_status add_seat(struct phi_live *live, const struct phi_run_stage
         .request_stop = service_stop,
         .set_param = service_set,
         .run_stats = service_stats,
+        .voxels = &live->voxels,
+        .show_map = service_show_map,
+        .show_curves = service_show_curves,
     };
     struct seat *seat = &live->seats[live->n_seats];
     struct phi_params *params = NULL;

@@ -87,6 +87,7 @@ struct phi_live {
     struct phi_order order;
     struct phi_team *team;
     struct phi_view *view;
+    struct phi_voxel_list voxels; /* the filters' thread */
     struct phi_trace *trace;
     struct phi_latency *latency; /* whole run; last science thread */
     size_t view_volume_stage;    /* stage behind which the display's volume is taken; 0: source */

@@ -228,6 +228,38 @@ static void check_latent(struct node *node, struct ph_frame *frame)
         }
 }
 
+/* A volume has left the last science stage. */
+static void note_done(struct node *node, const struct phi_view_point *point)
+{
+    struct phi_live *live = node->live;
+    struct phi_view_point done = *point;
+
+    if (done.flags & PH_FLAG_GAP || done.received_ns == 0) {
+        phi_view_put_point(live->view, &done);
+        return;
+    }
+    done.latency_ns = phi_clock_ns() - done.received_ns;
+    phi_latency_add(live->latency, done.latency_ns);
+    phi_view_put_latency(live->view, done.latency_ns, (done.flags & PH_FLAG_CENSORED) != 0);
+    phi_view_put_point(live->view, &done);
+}
+
+static struct phi_view_point point_of(const struct ph_frame *frame)
+{
+    return (struct phi_view_point){
+        frame->index, frame->flags, frame->acquired_s, frame->received_ns, 0, frame->quality};
+}
+
+/* Without a decoder a volume is done when it leaves the filters, which have measured it. */
+static void note_filtered(struct node *node, const struct ph_frame *frame)
+{
+    const struct phi_view_point point = point_of(frame);
+
+    if (node->live->last_science == node && frame->kind != PH_FRAME_EVENT &&
+        frame->kind != PH_FRAME_LATENT)
+        note_done(node, &point);
+}
+
 static void pipe_deliver(void *arg, struct ph_frame *frame)
 {
     struct node *node = arg;
@@ -236,6 +268,7 @@ static void pipe_deliver(void *arg, struct ph_frame *frame)
         check_latent(node, frame);
         phi_view_put_latent(node->live->view, frame);
     }
+    note_filtered(node, frame);
     phi_node_fan_out(node, frame);
 }
 
@@ -272,26 +305,9 @@ static void pipe_passed(void *arg, size_t i, const struct ph_frame *frame)
         phi_view_put_volume(node->live->view, frame);
 }
 
-/* A volume has left the last science stage. */
-static void note_done(struct node *node, const struct phi_view_point *point)
-{
-    struct phi_live *live = node->live;
-    struct phi_view_point done = *point;
-
-    if (done.flags & PH_FLAG_GAP || done.received_ns == 0) {
-        phi_view_put_point(live->view, &done);
-        return;
-    }
-    done.latency_ns = phi_clock_ns() - done.received_ns;
-    phi_latency_add(live->latency, done.latency_ns);
-    phi_view_put_latency(live->view, done.latency_ns, (done.flags & PH_FLAG_CENSORED) != 0);
-    phi_view_put_point(live->view, &done);
-}
-
 static void handle_frame(struct node *node, struct ph_frame *frame)
 {
-    struct phi_view_point point = {
-        frame->index, frame->flags, frame->acquired_s, frame->received_ns, 0, frame->quality};
+    struct phi_view_point point = point_of(frame);
     struct ph_event event = frame->u.event;
     bool is_event = frame->kind == PH_FRAME_EVENT;
     size_t n = node->pipe.n_stages;
@@ -305,7 +321,7 @@ static void handle_frame(struct node *node, struct ph_frame *frame)
         return;
     if (is_event)
         phi_view_put_event(node->live->view, &event);
-    else
+    else if (node->live->has_decoder)
         note_done(node, &point);
 }
 

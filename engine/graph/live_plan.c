@@ -50,10 +50,11 @@ static enum ph_status init_stages(struct phi_live *live, struct ph_error *reterr
 static void fill_info(struct phi_live *live, struct phi_view_info *info)
 {
     const struct ph_spec *source = &stage_at(live, 0)->out;
+    const struct ph_spec *shown = &stage_at(live, live->view_volume_stage)->out;
     double tr_s = source->geometry.tr_s;
 
     *info =
-        (struct phi_view_info){.geometry = source->geometry,
+        (struct phi_view_info){.geometry = shown->geometry,
                                .n_volumes = source->n_volumes,
                                .has_decoder = live->has_decoder,
                                .n_stages = live->n_seats,
@@ -115,10 +116,10 @@ static enum ph_status make_view(struct phi_live *live, struct ph_error *reterr)
     struct phi_view_info info;
     enum ph_status status;
 
-    fill_info(live, &info);
     for (size_t i = 0; i <= live->n_filters; i++)
         if (stage_at(live, i)->out.kind == PH_FRAME_VOLUME)
             live->view_volume_stage = i;
+    fill_info(live, &info);
     status = phi_view_create(&info, &control, &live->view, reterr);
     if (status == PH_OK)
         status = phi_trace_create(live->n_seats, 0, &live->trace, reterr);

@@ -72,6 +72,8 @@ void phi_frame_inherit(struct ph_frame *out, const struct ph_frame *in)
     out->received_ns = in->received_ns;
     out->flags = in->flags;
     out->quality = in->quality;
+    out->n_signals = in->n_signals;
+    memcpy(out->signals, in->signals, sizeof out->signals);
 }
 
 struct ph_spec phi_spec_volume(const struct ph_geometry *geometry, uint32_t n_volumes)

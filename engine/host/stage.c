@@ -94,6 +94,48 @@ static void host_run_stats(void *self, struct ph_run_stats *ret_stats)
         stage->services.run_stats(stage->services.arg, ret_stats);
 }
 
+/* The list of voxels and what is shown belong to the filters' thread. */
+static bool is_filter(const struct phi_stage *stage)
+{
+    return stage->type->kind == PH_STAGE_FILTER;
+}
+
+static void host_tell_voxels(void *self, uint64_t layout, const uint32_t *voxels, size_t n)
+{
+    struct phi_stage *stage = self;
+
+    if (stage->services.voxels && is_filter(stage))
+        *stage->services.voxels = (struct phi_voxel_list){layout, voxels, n};
+}
+
+static size_t host_voxels(void *self, uint64_t layout, const uint32_t **ret_voxels)
+{
+    struct phi_stage *stage = self;
+
+    const struct phi_voxel_list *list = stage->services.voxels;
+
+    if (!list || !is_filter(stage) || list->n == 0 || list->layout != layout)
+        return 0;
+    *ret_voxels = list->voxels;
+    return list->n;
+}
+
+static void host_show_map(void *self, const struct ph_map *map)
+{
+    struct phi_stage *stage = self;
+
+    if (stage->services.show_map && is_filter(stage))
+        stage->services.show_map(stage->services.arg, map);
+}
+
+static void host_show_curves(void *self, const struct ph_curves *curves)
+{
+    struct phi_stage *stage = self;
+
+    if (stage->services.show_curves && is_filter(stage))
+        stage->services.show_curves(stage->services.arg, curves);
+}
+
 static void fill_host(struct phi_stage *stage)
 {
     stage->host = (struct ph_host){
@@ -109,6 +151,10 @@ static void fill_host(struct phi_stage *stage)
         .request_stop = host_request_stop,
         .set_param = host_set_param,
         .run_stats = host_run_stats,
+        .tell_voxels = host_tell_voxels,
+        .voxels = host_voxels,
+        .show_map = host_show_map,
+        .show_curves = host_show_curves,
     };
 }
 

@@ -15,8 +15,16 @@
 
 #define PHI_STAGE_NAME 32 /* with the terminating zero, as in ph_latent.decoder */
 
+/* Which voxels vectors hold, as a filter has told; the filter's memory. */
+struct phi_voxel_list {
+    uint64_t layout;
+    const uint32_t *voxels;
+    size_t n;
+};
+
 /* What a host lends to its stages. A NULL function has a plain replacement: no log, the monotonic
- * clock, a serial loop, no stop, PH_E_STATE for set_param, empty statistics. */
+ * clock, a serial loop, no stop, PH_E_STATE for set_param, empty statistics, no voxels, nothing
+ * shown. */
 struct phi_services {
     void *arg; /* first argument of all functions */
     uint32_t n_workers;
@@ -29,6 +37,9 @@ struct phi_services {
     enum ph_status (*set_param)(void *arg, const char *key, const char *value,
                                 struct ph_error *reterr);
     void (*run_stats)(void *arg, struct ph_run_stats *ret_stats);
+    struct phi_voxel_list *voxels; /* shared by the filters of a chain */
+    void (*show_map)(void *arg, const struct ph_map *map);
+    void (*show_curves)(void *arg, const struct ph_curves *curves);
 };
 
 struct phi_stage {

@@ -32,6 +32,7 @@ struct phi_view {
     size_t latent_bytes;
     size_t picture_bytes[PHI_VIEW_GENERATORS];
     struct phi_mailbox *volume;
+    struct phi_shown *shown;
     struct phi_mailbox *latents[PHI_VIEW_SLOTS];
     struct phi_mailbox *pictures[PHI_VIEW_GENERATORS][PHI_VIEW_SLOTS];
     struct phi_mailbox *moving[PHI_VIEW_GENERATORS];
@@ -66,6 +67,8 @@ static enum ph_status make_boxes(struct phi_view *view, struct ph_error *reterr)
     view->volume_bytes = (size_t)dims[0] * dims[1] * dims[2] * sizeof(float);
     view->latent_bytes = 2 * (size_t)info->n_components * sizeof(float);
     status = phi_mailbox_create(HEADER_BYTES + view->volume_bytes, &view->volume, reterr);
+    if (status == PH_OK)
+        status = phi_shown_create(dims, &view->shown, reterr);
     for (size_t i = 0; i < PHI_VIEW_SLOTS && status == PH_OK; i++)
         status = phi_mailbox_create(HEADER_BYTES + view->latent_bytes, &view->latents[i], reterr);
     for (size_t g = 0; g < info->n_generators && status == PH_OK; g++) {
@@ -130,6 +133,7 @@ void phi_view_destroy(struct phi_view **view)
     if (!v)
         return;
     phi_mailbox_destroy(&v->volume);
+    phi_shown_destroy(&v->shown);
     for (size_t i = 0; i < PHI_VIEW_SLOTS; i++) {
         phi_mailbox_destroy(&v->latents[i]);
         for (size_t g = 0; g < PHI_VIEW_GENERATORS; g++)
@@ -150,6 +154,11 @@ void phi_view_destroy(struct phi_view **view)
 const struct phi_view_info *phi_view_info(const struct phi_view *view)
 {
     return &view->info;
+}
+
+struct phi_shown *phi_view_shown(struct phi_view *view)
+{
+    return view->shown;
 }
 
 static bool newest_frame(struct phi_mailbox *mailbox, const struct ph_frame **ret_frame)

@@ -7,6 +7,7 @@
  *   volume     the newest volume (after the last filter that yields volumes)
  *   pictures   for each generator the settled picture of each trial slot, and the moving picture
  *   latents    the newest statement for each trial slot
+ *   shown      maps and curves that filters put up (rt/shown.h)
  *   queues     one point a volume, events, log lines: lossy when nobody reads them
  *   status     run state, counters, latency; always the newest
  *
@@ -30,6 +31,7 @@
 #include "phosphene/host.h"
 #include "phosphene/plugin.h"
 #include "phosphene/status.h"
+#include "rt/shown.h"
 
 #define PHI_VIEW_SLOTS      8
 #define PHI_VIEW_GENERATORS 8
@@ -160,6 +162,9 @@ bool phi_view_newest_slot(struct phi_view *view, size_t *ret_slot);
 bool phi_view_next_point(struct phi_view *view, struct phi_view_point *ret_point);
 bool phi_view_next_event(struct phi_view *view, struct ph_event *ret_event);
 bool phi_view_next_line(struct phi_view *view, struct phi_view_line *ret_line);
+
+/* Maps and curves; rt/shown.h says how to look at them. Valid as long as the view. */
+struct phi_shown *phi_view_shown(struct phi_view *view);
 
 /* Run state and counters. */
 void phi_view_status(struct phi_view *view, struct phi_view_status *ret_status);

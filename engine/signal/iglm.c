@@ -178,6 +178,15 @@ enum ph_status phi_iglm_resize(struct phi_iglm *glm, size_t n_voxels)
     return PH_OK;
 }
 
+enum ph_status phi_iglm_set_rho(struct phi_iglm *glm, double rho)
+{
+    if (!(fabs(rho) < 1))
+        return PH_E_INVAL;
+    glm->config.rho = rho;
+    phi_iglm_reset(glm);
+    return PH_OK;
+}
+
 static bool finite_row(const double *x, size_t n)
 {
     bool ok = true;

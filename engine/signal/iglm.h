@@ -60,6 +60,10 @@ void phi_iglm_reset(struct phi_iglm *glm);
  * begins anew. PH_E_SHAPE if there is no memory for so many. */
 PH_NODISCARD enum ph_status phi_iglm_resize(struct phi_iglm *glm, size_t n_voxels);
 
+/* Another autocorrelation, above -1 and below 1; the model begins anew, vectors are kept.
+ * PH_E_INVAL, nothing changed, outside. */
+PH_NODISCARD enum ph_status phi_iglm_set_rho(struct phi_iglm *glm, double rho);
+
 /* Sets vector `k` [n_regressors], a contrast or a row of the design: the maps of the next volume
  * use it. PH_E_INVAL if k is out of range or a weight is not finite. */
 PH_NODISCARD enum ph_status phi_iglm_set_vector(struct phi_iglm *glm, size_t k,

@@ -19,6 +19,8 @@ struct rig {
     struct ph_frame *in; /* reused input frame */
     struct ph_frame event;
     uint64_t index;
+    struct phi_voxel_list voxels;
+    struct phi_shown *shown; /* NULL for inputs without a grid */
 };
 
 static struct ph_spec spec_of(uint32_t kind, uint32_t rank, uint32_t nx, uint32_t ny, uint32_t nz)
@@ -122,6 +124,22 @@ static void run_backwards(void *arg, size_t n, void (*fn)(void *fn_arg, size_t i
         fn(fn_arg, n_workers == 1 ? i : n - 1 - i);
 }
 
+static void show_map(void *arg, const struct ph_map *map)
+{
+    struct rig *rig = arg;
+
+    if (!rig->shown || !phi_shown_put_map(rig->shown, map))
+        fail_msg("a map that the display does not take: %s", map->title);
+}
+
+static void show_curves(void *arg, const struct ph_curves *curves)
+{
+    struct rig *rig = arg;
+
+    if (!rig->shown || !phi_shown_put_curves(rig->shown, curves))
+        fail_msg("curves that the display does not take: %s", curves->title);
+}
+
 static enum ph_status set_all(struct phi_params *params, const char *text, struct ph_error *reterr)
 {
     char copy[1024];
@@ -173,7 +191,9 @@ static enum ph_status set_up(struct rig *rig, const struct ph_spec *in, struct p
 {
     enum ph_status status = PH_OK;
 
-    if (in)
+    if (in && in->geometry.dims[0] > 0)
+        status = phi_shown_create(in->geometry.dims, &rig->shown, reterr);
+    if (in && status == PH_OK)
         status = phi_stage_plan(rig->stage, in, reterr);
     if (status == PH_OK)
         status = phi_stage_init(rig->stage, reterr);
@@ -189,8 +209,13 @@ enum ph_status rig_try_open(const struct ph_stage_type *type, const char *params
 {
     struct rig *rig = phi_calloc(1, sizeof *rig);
     struct phi_params *values = NULL;
-    struct phi_services services = {
-        .n_workers = n_workers, .run_dir = run_dir, .parallel_for = run_backwards};
+    struct phi_services services = {.arg = rig,
+                                    .n_workers = n_workers,
+                                    .run_dir = run_dir,
+                                    .parallel_for = run_backwards,
+                                    .voxels = rig ? &rig->voxels : NULL,
+                                    .show_map = show_map,
+                                    .show_curves = show_curves};
     enum ph_status status;
 
     assert_non_null(rig);
@@ -227,9 +252,41 @@ void rig_close(struct rig **rig)
     rig_clear(*rig);
     phi_stage_destroy(&(*rig)->stage);
     phi_params_destroy(&(*rig)->live);
+    phi_shown_destroy(&(*rig)->shown);
     free_frame((*rig)->in);
     phi_free(*rig);
     *rig = NULL;
+}
+
+void rig_tell_voxels(struct rig *rig, uint64_t layout, const uint32_t *voxels, size_t n)
+{
+    rig->voxels = (struct phi_voxel_list){layout, voxels, n};
+}
+
+const float *rig_shown_map(struct rig *rig, const char *title, float *ret_threshold)
+{
+    const struct phi_shown_map *map;
+
+    for (size_t i = 0; rig->shown && i < PHI_SHOWN_MAPS; i++) {
+        (void)phi_shown_map(rig->shown, i, &map);
+        if (map && strcmp(map->title, title) == 0) {
+            *ret_threshold = map->threshold;
+            return map->values;
+        }
+    }
+    return NULL;
+}
+
+const struct phi_shown_curves *rig_shown_curves(struct rig *rig, const char *title)
+{
+    const struct phi_shown_curves *curves;
+
+    for (size_t i = 0; rig->shown && i < PHI_SHOWN_CURVES; i++) {
+        (void)phi_shown_curves(rig->shown, i, &curves);
+        if (curves && strcmp(curves->title, title) == 0)
+            return curves;
+    }
+    return NULL;
 }
 
 const struct ph_spec *rig_out(const struct rig *rig)

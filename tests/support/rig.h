@@ -18,6 +18,7 @@
 
 #include "host/stage.h"
 #include "phosphene/plugin.h"
+#include "rt/shown.h"
 
 struct rig;
 
@@ -50,6 +51,14 @@ void rig_use_run_dir(const char *dir);
 /* From now on calls of process, event and render forbid allocation (support/guard.h): `guard` is
  * called with true before and false after. NULL: no guard. */
 void rig_use_guard(void (*guard)(bool inside));
+
+/* Tells filters that vectors of `layout` hold voxels[n], which must stay valid; n 0: forgets. */
+void rig_tell_voxels(struct rig *rig, uint64_t layout, const uint32_t *voxels, size_t n);
+
+/* The maps and curves that the stage has put up: values of the newest map of `title` (NULL: none),
+ * and the newest curves. */
+const float *rig_shown_map(struct rig *rig, const char *title, float *ret_threshold);
+const struct phi_shown_curves *rig_shown_curves(struct rig *rig, const char *title);
 
 /* Closes (fini), frees. */
 void rig_close(struct rig **rig);

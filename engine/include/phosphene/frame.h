@@ -110,6 +110,15 @@ struct ph_image {
     char generator[32]; /* the stage's name in the run file */
 };
 
+#define PH_MAX_SIGNALS 8
+
+/* The signal of a region, measured on one volume by a filter such as filter/regions. */
+struct ph_signal {
+    char name[24]; /* zero-terminated; letters, digits, '_' */
+    float mean;    /* over the region's voxels, as the frame held them */
+    float value;   /* after the region's own filters: what feedback is given on */
+};
+
 struct ph_frame {
     uint32_t struct_size;  /* of the header as the writer knew it */
     uint32_t kind;         /* enum ph_frame_kind */
@@ -132,6 +141,10 @@ struct ph_frame {
         struct ph_latent latent;
         struct ph_image image;
     } u;
+    /* Since interface 1.1. */
+    uint32_t n_signals; /* how many of signals are filled */
+    uint32_t reserved;  /* 0 */
+    struct ph_signal signals[PH_MAX_SIGNALS];
 };
 
 /* Number of elements in the payload, product of the used dims. */

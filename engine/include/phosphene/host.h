@@ -6,6 +6,7 @@
 #ifndef PHOSPHENE_HOST_H
 #define PHOSPHENE_HOST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,42 @@ struct ph_run_stats {
     int64_t latency_p50_ns; /* 0 until there are volumes */
     int64_t latency_p99_ns;
     int64_t latency_max_ns;
+};
+
+/* Limits of what can be shown. */
+#define PH_MAX_TRACES 8
+#define PH_MAX_POINTS 512
+#define PH_MAX_BANDS  4
+
+/* A map over the grid of the volumes, for the operator. */
+struct ph_map {
+    uint32_t struct_size;
+    float threshold;     /* smaller absolute values are not drawn; > 0 */
+    const char *title;   /* "t, face-house"; a map of the same title replaces it; to 63 bytes */
+    const float *values; /* [nz][ny][nx] */
+    uint32_t dims[3];    /* nx, ny, nz */
+};
+
+/* A stretch of a horizontal axis that is marked with a word. */
+struct ph_band {
+    double from, to; /* equal: a line */
+    char label[24];
+};
+
+/* A picture of lines over one axis, for the operator: a time course, a spectrum. */
+struct ph_curves {
+    uint32_t struct_size;
+    uint32_t n_traces;  /* to PH_MAX_TRACES */
+    uint32_t n_points;  /* of each trace, to PH_MAX_POINTS */
+    uint32_t n_bands;   /* to PH_MAX_BANDS */
+    const char *title;  /* as in ph_map */
+    const char *x_unit; /* to 15 bytes, as y_unit */
+    const char *y_unit;
+    double x0, dx;            /* x of point k is x0 + k dx */
+    bool log_y;               /* values are drawn as logarithms; those not above 0 leave a hole */
+    const char *const *names; /* [n_traces], to 23 bytes each */
+    const float *values;      /* [n_traces][n_points]; NaN leaves a hole */
+    const struct ph_band *bands; /* [n_bands] */
 };
 
 struct ph_host {
@@ -69,6 +106,23 @@ struct ph_host {
 
     /* How the run is going. Any thread; never blocks. */
     void (*run_stats)(void *self, struct ph_run_stats *ret_stats);
+
+    /* Since interface 1.1. For filters alone, from init on; they never block or
+     * allocate. */
+
+    /* Says which voxels of the grid (ascending numbers, x fastest) the vectors of layout `layout`
+     * hold. The list must stay valid and unchanged until fini. A filter that turns volumes into
+     * vectors says so before its first vector. */
+    void (*tell_voxels)(void *self, uint64_t layout, const uint32_t *voxels, size_t n);
+
+    /* The voxels of vectors of layout `layout`: how many, and where in *ret_voxels; 0 if no filter
+     * before has told. Valid until fini. */
+    size_t (*voxels)(void *self, uint64_t layout, const uint32_t **ret_voxels);
+
+    /* Puts a map, or curves, up for the operator; copied. What does not fit the display (another
+     * grid, more than four titles) is not shown. */
+    void (*show_map)(void *self, const struct ph_map *map);
+    void (*show_curves)(void *self, const struct ph_curves *curves);
 };
 
 #ifdef __cplusplus

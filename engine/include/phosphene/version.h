@@ -7,6 +7,6 @@
 #define PHOSPHENE_VERSION_H
 
 #define PH_ABI_MAJOR 1u
-#define PH_ABI_MINOR 0u
+#define PH_ABI_MINOR 1u
 
 #endif

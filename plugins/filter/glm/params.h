@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Parameters of filter/glm. Included by glm.c alone.
+ * Parameters of filter/glm. The table is in params_table.h.
  */
 #ifndef PLUGINS_FILTER_GLM_PARAMS_H
 #define PLUGINS_FILTER_GLM_PARAMS_H
 
 #include "phosphene/param.h"
-#include "signal/regressors.h"
 
 #define MAX_NOISE 10
 
@@ -32,56 +31,12 @@ struct params {
     double noise_share;
     int64_t noise_volumes;
     double rho;
-};
-
-static const char *const outputs[] = {"cleaned", "residual", "t", "effect", NULL};
-static const char *const hrfs[] = {"spm", "glover", NULL};
-static const char *const drifts[] = {"none", "legendre", "dct", NULL};
-static const char *const motions[] = {"0", "6", "12", "24", NULL};
-
-static const struct ph_param params_table[] = {
-    PH_ENUM(
-        struct params, output, OUT_CLEANED, outputs, 0,
-        "cleaned: the volume less drift, motion and tissue signals, level and task kept, once the "
-        "model knows them well enough (GATED before); "
-        "residual: less the whole model; t, effect: the map of the contrast."),
-    PH_STRING(struct params, conditions, "", 0,
-              "Trial types that get a regressor, separated by commas."),
-    PH_STRING(struct params, contrast, "", 0,
-              "Weights of the conditions, as face-house or 0.5*face+0.5*place-house."),
-    PH_ENUM(struct params, hrf, 0, hrfs, 0, "Haemodynamic response."),
-    PH_INT(struct params, hrf_parts, 1, 1, 3, "", 0,
-           "1: the response; 2: and its time derivative; 3: and its dispersion derivative."),
-    PH_FLOAT(struct params, ref, 0.5, 0, 1, "TR", 0,
-             "Instant within the TR that a volume stands for; 0 behind slicetime."),
-    PH_ENUM(struct params, drift, 1, drifts, 0,
-            "Slow regressors: Legendre polynomials or cosines on the planned run."),
-    PH_INT(
-        struct params, drift_order, -1, -1, PHI_REGRESSORS_MAX_DRIFT, "", 0,
-        "Number of drift regressors; -1: from the length of the run (polynomials: 1 + duration / "
-        "150 s; cosines: all periods above cutoff_s)."),
-    PH_FLOAT(struct params, cutoff_s, 128, 10, 1e6, "s", 0,
-             "Shortest period that counts as drift (drift = dct)."),
-    PH_INT(struct params, planned_volumes, 0, 0, 1000000, "volumes", 0,
-           "Length of the run that drift is laid over; 0: what the source says."),
-    PH_ENUM(struct params, motion, 0, motions, 0,
-            "Motion regressors: 6 parameters, 12 with derivatives, 24 with squares."),
-    PH_BOOL(struct params, white_matter, 0, 0, "Uses the mean white-matter signal."),
-    PH_BOOL(struct params, csf, 0, 0, "Uses the mean signal of cerebrospinal fluid."),
-    PH_BOOL(struct params, global_signal, 0, 0, "Uses the mean signal over the mask."),
-    PH_INT(struct params, noise_components, 0, 0, MAX_NOISE, "", 0,
-           "Principal components of noise voxels as regressors, brought up to date every volume."),
-    PH_PATH(
-        struct params, noise_mask, "", 0,
-        "NIfTI image of the noise voxels (white matter, fluid) on the grid of the volumes; empty: "
-        "the most variable voxels."),
-    PH_FLOAT(struct params, noise_share, 0.02, 0.0001, 1, "", 0,
-             "Share of the voxels that counts as most variable."),
-    PH_INT(struct params, noise_volumes, 20, 2, 10000, "volumes", 0,
-           "Usable volumes to choose the voxels, and as many again to find the components; the "
-           "regressors are 0 until then."),
-    PH_FLOAT(struct params, rho, 0, -0.99, 0.99, "", 0,
-             "Lag-1 autocorrelation of the noise that rows are whitened with."),
+    int64_t ar1_volumes;
+    const char *maps;
+    double map_threshold;
+    int32_t slice_order;
+    int64_t multiband;
+    struct ph_floats slice_times_s;
 };
 
 #endif

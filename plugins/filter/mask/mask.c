@@ -130,6 +130,13 @@ static enum ph_status make_queue(struct state *s, struct ph_error *reterr)
     return PH_OK;
 }
 
+/* The vectors' voxels, for filters behind that draw maps or look for regions. */
+static void learn_layout(struct state *s)
+{
+    s->layout = layout_of(s->mask);
+    s->host->tell_voxels(s->host->self, s->layout, s->mask->index, s->mask->n_voxels);
+}
+
 static enum ph_status mask_init(void *state, const void *params, const struct ph_spec *in,
                                 const struct ph_spec *out, const struct ph_host *host,
                                 struct ph_error *reterr)
@@ -152,7 +159,7 @@ static enum ph_status mask_init(void *state, const void *params, const struct ph
         status =
             phi_error(reterr, PH_E_STATE, "'%s' changed while the run was being prepared", p->file);
     if (status == PH_OK)
-        s->layout = layout_of(s->mask);
+        learn_layout(s);
     return status;
 }
 
@@ -171,6 +178,8 @@ static enum ph_status emit_vector(const struct state *s, struct ph_io *io, const
         out->sent_ns = header->sent_ns;
         out->received_ns = header->received_ns;
         out->quality = header->quality;
+        out->n_signals = header->n_signals;
+        memcpy(out->signals, header->signals, sizeof out->signals);
     }
     out->dims[0] = (uint32_t)s->mask->n_voxels;
     out->layout = s->layout;
@@ -206,7 +215,7 @@ static enum ph_status release(struct state *s, struct ph_io *io)
         s->n_waiting = s->n_usable = 0;
         return PH_E_INVAL;
     }
-    s->layout = layout_of(s->mask);
+    learn_layout(s);
     for (size_t k = 0; status == PH_OK && k < s->n_waiting; k++)
         status = emit_vector(s, io, s->queue[k].volume, &s->queue[k].header);
     s->n_waiting = s->n_usable = 0;

@@ -100,11 +100,17 @@ static void publish_quality(struct state *s, const struct ph_frame *frame)
     struct phi_str str = begin(s, frame->index);
 
     json_add_number(&str, "fd", (double)q->fd_mm);
+    json_add_number(&str, "rmsd", (double)q->fd_jenkinson_mm);
     json_add_number(&str, "dvars", (double)q->dvars);
     json_add_number(&str, "std_dvars", (double)q->std_dvars);
     json_add_number(&str, "tsnr", (double)q->tsnr);
     json_add_number(&str, "spikes", (double)q->n_spikes);
     json_add_number(&str, "outliers", (double)q->outlier_fraction);
+    json_add_number(&str, "gcor", (double)q->gcor);
+    json_add_number(&str, "global_signal", (double)q->global_signal);
+    json_add_number(&str, "drift", (double)q->drift_percent);
+    json_add_number(&str, "white_matter", (double)q->white_matter);
+    json_add_number(&str, "csf", (double)q->csf);
     phi_str_addf(&str, ",\"motion\":[");
     for (int i = 0; i < 6; i++)
         if (isfinite(q->motion[i]))
@@ -114,6 +120,27 @@ static void publish_quality(struct state *s, const struct ph_frame *frame)
     phi_str_addf(&str, "]");
     json_add_flags(&str, frame->flags);
     send_off(s, "quality", &str, NULL, 0);
+}
+
+/* The signals of regions, where a filter has measured them: for feedback on them. */
+static void publish_signals(struct state *s, const struct ph_frame *frame)
+{
+    struct phi_str str = begin(s, frame->index);
+
+    json_add_age(&str, frame, s->host->now_ns(s->host->self), s->max_age_s);
+    phi_str_addf(&str, ",\"signals\":[");
+    for (uint32_t i = 0; i < frame->n_signals; i++) {
+        const struct ph_signal *signal = &frame->signals[i];
+
+        phi_str_addf(&str, "%s{\"number\":%u", i ? "," : "", i);
+        json_add_text(&str, "name", signal->name);
+        json_add_number(&str, "value", (double)signal->value);
+        json_add_number(&str, "mean", (double)signal->mean);
+        phi_str_addf(&str, "}");
+    }
+    phi_str_addf(&str, "]");
+    json_add_flags(&str, frame->flags);
+    send_off(s, "signal", &str, NULL, 0);
 }
 
 static void publish_state(struct state *s, uint64_t index)
@@ -147,6 +174,8 @@ static enum ph_status publish_process(void *state, struct ph_io *io)
         publish_image(s, frame);
     else if (frame->kind == PH_FRAME_VOLUME || frame->kind == PH_FRAME_VECTOR)
         publish_quality(s, frame);
+    if ((frame->kind == PH_FRAME_VOLUME || frame->kind == PH_FRAME_VECTOR) && frame->n_signals > 0)
+        publish_signals(s, frame);
     if (now - s->stated_ns >= STATE_EVERY_NS) {
         s->stated_ns = now;
         publish_state(s, frame->index);

@@ -201,6 +201,13 @@ static enum ph_status place_tables(struct record *r, const struct places *places
     status = place_table(r, r->quality, "quality.tsv", path, reterr);
     if (status)
         return status;
+    (void)snprintf(path, sizeof path, "%s_desc-regions_timeseries.tsv", places->stem);
+    if (r->n_signals > 0)
+        status = place_table(r, r->regions, "regions.tsv", path, reterr);
+    else if (record_path(r, "regions.tsv", path))
+        (void)unlink(path);
+    if (status)
+        return status;
     (void)snprintf(path, sizeof path, "%s_desc-latency.tsv", places->stem);
     return place_table(r, r->latency, "latency.tsv", path, reterr);
 }
@@ -223,6 +230,30 @@ static enum ph_status place_images(const struct record *r, const struct places *
             status = phi_error_os(reterr, PH_E_IO, errno, "cannot write '%s'", to);
     if (list)
         (void)closedir(list);
+    return status;
+}
+
+/* t maps that filters have left in the recording's folder get the run's name. */
+static enum ph_status place_maps(const struct record *r, const struct places *places,
+                                 struct ph_error *reterr)
+{
+    char dir[PHI_PATH_MAX];
+    char from[PHI_PATH_MAX];
+    char to[PHI_PATH_MAX + 320];
+    const struct dirent *entry;
+    DIR *list;
+    enum ph_status status = PH_OK;
+
+    if (!phi_path_join(dir, sizeof dir, r->host->run_dir, "maps") || !(list = opendir(dir)))
+        return PH_OK;
+    while (!status && (entry = readdir(list))) {
+        (void)snprintf(to, sizeof to, "%s_%.300s", places->stem, entry->d_name);
+        if (phi_str_ends(entry->d_name, "_statmap.nii.gz") &&
+            phi_path_join(from, sizeof from, dir, entry->d_name) && rename(from, to) != 0)
+            status = phi_error_os(reterr, PH_E_IO, errno, "cannot write '%s'", to);
+    }
+    (void)closedir(list);
+    (void)rmdir(dir); /* only if nothing else is in it */
     return status;
 }
 
@@ -278,7 +309,8 @@ enum ph_status record_finish(struct record *r, struct ph_error *reterr)
         !(status = phi_dir_make(places->folder, reterr)) &&
         !(status = write_latents(r, places, reterr)) &&
         !(status = place_tables(r, places, reterr)) &&
-        !(status = place_images(r, places, reterr)) && !(status = copy_run_file(r, places, reterr)))
+        !(status = place_images(r, places, reterr)) && !(status = place_maps(r, places, reterr)) &&
+        !(status = copy_run_file(r, places, reterr)))
         status = export_journal(r, places, reterr);
     phi_free(places);
     if (!status && record_path(r, "latents.spool", spool)) {

@@ -30,7 +30,13 @@ static const struct ph_param params_table[] = {
 static const char quality_head[] =
     "framewise_displacement\tdvars\tstd_dvars\ttrans_x\ttrans_y\ttrans_z\trot_x\trot_y\trot_z\t"
     "global_signal\tcsf\twhite_matter\ttsnr\toutlier_fraction\tgcor\tdrift_percent\tn_spikes\t"
-    "fd_jenkinson\tvolume\tmissing\tcensored\n";
+    "rmsd";
+
+/* The parameters that motion sets of 12 and 24 consist of, as fMRIPrep names and computes them. */
+static const char *const motion_names[6] = {"trans_x", "trans_y", "trans_z",
+                                            "rot_x",   "rot_y",   "rot_z"};
+
+static const char quality_tail[] = "\tvolume\tmissing\tcensored\n";
 
 static const char latency_head[] = "volume\tkind\tlatency_ms\tstimulus\n";
 
@@ -67,6 +73,14 @@ static void empty_folder(const char *path)
         (void)closedir(list);
 }
 
+static void write_quality_head(const struct record *r)
+{
+    for (int i = 0; i < 6; i++)
+        (void)fprintf(r->quality, "\t%s_derivative1\t%s_power2\t%s_derivative1_power2",
+                      motion_names[i], motion_names[i], motion_names[i]);
+    (void)fputs(quality_tail, r->quality);
+}
+
 static enum ph_status record_init(void *state, const void *params, const struct ph_spec *in,
                                   const struct ph_spec *out, const struct ph_host *host,
                                   struct ph_error *reterr)
@@ -87,10 +101,14 @@ static enum ph_status record_init(void *state, const void *params, const struct 
     if (status)
         return status;
     empty_folder(r->part_dir);
+    for (int i = 0; i < 6; i++)
+        r->motion[i] = NAN;
     if (!(r->quality = open_part(r, "quality.tsv", quality_head, reterr)) ||
+        !(r->regions = open_part(r, "regions.tsv", "", reterr)) ||
         !(r->latency = open_part(r, "latency.tsv", latency_head, reterr)) ||
         !(r->latents = open_part(r, "latents.spool", "", reterr)))
         return PH_E_IO;
+    write_quality_head(r);
     return PH_OK;
 }
 
@@ -112,15 +130,50 @@ static void write_quality(struct record *r, const struct ph_frame *frame)
         q->motion[2],     q->motion[3],    q->motion[4],      q->motion[5],        q->global_signal,
         q->csf,           q->white_matter, q->tsnr,           q->outlier_fraction, q->gcor,
         q->drift_percent, q->n_spikes,     q->fd_jenkinson_mm};
-    char memory[512];
+    char memory[1024];
     struct phi_str line = phi_str_over(memory, sizeof memory);
 
     for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++)
         add_cell(&line, (double)cells[i]);
+    for (int i = 0; i < 6; i++) {
+        double change = (double)q->motion[i] - (double)r->motion[i];
+
+        add_cell(&line, change);
+        add_cell(&line, (double)q->motion[i] * (double)q->motion[i]);
+        add_cell(&line, change * change);
+        r->motion[i] = q->motion[i];
+    }
     phi_str_addf(&line, "\t%llu\t%d\t%d\n", (unsigned long long)frame->index,
                  (frame->flags & PH_FLAG_GAP) != 0, (frame->flags & PH_FLAG_CENSORED) != 0);
     (void)fwrite(line.text, 1, line.length, r->quality);
     r->n_volumes++;
+}
+
+/* The regions' table: its columns are those of the first volume that has any. */
+static void write_regions(struct record *r, const struct ph_frame *frame)
+{
+    char memory[1024];
+    struct phi_str line = phi_str_over(memory, sizeof memory);
+
+    if (r->n_signals == 0 && frame->n_signals > 0) {
+        (void)fputs("volume", r->regions);
+        for (uint32_t i = 0; i < frame->n_signals; i++)
+            (void)fprintf(r->regions, "\t%s\t%s_mean", frame->signals[i].name,
+                          frame->signals[i].name);
+        (void)fputc('\n', r->regions);
+        r->n_signals = frame->n_signals;
+    }
+    if (r->n_signals == 0)
+        return;
+    phi_str_addf(&line, "%llu", (unsigned long long)frame->index);
+    for (uint32_t i = 0; i < r->n_signals; i++) {
+        bool known = i < frame->n_signals;
+
+        add_cell(&line, known ? (double)frame->signals[i].value : (double)NAN);
+        add_cell(&line, known ? (double)frame->signals[i].mean : (double)NAN);
+    }
+    phi_str_addf(&line, "\n");
+    (void)fwrite(line.text, 1, line.length, r->regions);
 }
 
 static void write_latency(struct record *r, const struct ph_frame *frame, const char *kind,
@@ -206,6 +259,7 @@ static enum ph_status record_process(void *state, struct ph_io *io)
     case PH_FRAME_VOLUME:
     case PH_FRAME_VECTOR:
         write_quality(r, frame);
+        write_regions(r, frame);
         write_latency(r, frame, "volume", frame->acquired_s);
         break;
     case PH_FRAME_LATENT:
@@ -220,7 +274,8 @@ static enum ph_status record_process(void *state, struct ph_io *io)
     default:
         break;
     }
-    if (!r->failed && (ferror(r->quality) || ferror(r->latency) || ferror(r->latents))) {
+    if (!r->failed &&
+        (ferror(r->quality) || ferror(r->latency) || ferror(r->latents) || ferror(r->regions))) {
         r->failed = true;
         r->host->log(r->host->self, PH_LOG_ERROR, "record.write",
                      "results cannot be written: %s; the journal is not touched by this",
@@ -251,6 +306,8 @@ static void record_fini(void *state)
         (void)fclose(r->latency);
     if (r->latents)
         (void)fclose(r->latents);
+    if (r->regions)
+        (void)fclose(r->regions);
 }
 
 static const struct ph_stage_ops ops = {

@@ -32,11 +32,13 @@ struct record {
     const struct params *params;
     const struct ph_host *host;
     char part_dir[PHI_PATH_MAX]; /* "<run_dir>/derivatives.part", renamed into place at the end */
-    FILE *quality, *latency, *latents;
+    FILE *quality, *latency, *latents, *regions;
     uint64_t n_latents, n_images, n_volumes;
     uint32_t q; /* latent components; 0 before the first */
     char decoder[32];
-    bool failed; /* a write has failed and was told */
+    float motion[6];    /* of the volume before; NaN before the first */
+    uint32_t n_signals; /* columns of the regions' table; 0 before the first */
+    bool failed;        /* a write has failed and was told */
 };
 
 /* Path of a file in the folder under way; false if it does not fit. */

@@ -2,6 +2,9 @@
  * The scene keeps each trial's newest statement and each event's first moment in a tile, counts
  * what happened, and marks what is old; the operator's view of it shows the pictures and never
  * draws outside its canvas. */
+#include <stdlib.h>
+
+#include "display/mosaic.h"
 #include "display/operator.h"
 #include "display/subject.h"
 #include "test.h"
@@ -190,6 +193,94 @@ static void the_view_shows_pictures_at_any_size(void **state)
     phi_scene_destroy(&scene);
 }
 
+/* A map of 24 voxels, one of them hot, one cold, one below the threshold. */
+static struct phi_shown_map *map_of(const char *title)
+{
+    struct phi_shown_map *map = calloc(1, sizeof *map + 24 * sizeof(float));
+
+    assert_non_null(map);
+    (void)snprintf(map->title, sizeof map->title, "%s", title);
+    map->threshold = 3;
+    map->values[7] = 6;
+    map->values[9] = -6;
+    map->values[11] = 2.9f;
+    return map;
+}
+
+static void maps_lie_over_the_brain(void **state)
+{
+    static float volume[24] = {0, 100, 200};
+    const struct ph_frame frame = {
+        .kind = PH_FRAME_VOLUME, .rank = 3, .dims = {2, 4, 3}, .data = volume};
+    struct phi_scene *scene = scene_of();
+    struct phi_shown_map *map = map_of("t, face");
+    struct phi_operator_choice choice = {.mosaic = true};
+    struct phi_operator_fonts fonts;
+    struct phi_canvas *canvas = NULL;
+    size_t hot, cold;
+
+    (void)state;
+    assert_int_equal(phi_operator_fonts_create(720, &fonts), PH_OK);
+    assert_int_equal(phi_canvas_create(1280, 720, &canvas), PH_OK);
+    assert_false(phi_map_draw(canvas, &fonts, scene, 0));
+    phi_scene_add_volume(scene, &frame);
+    phi_scene_set_map(scene, 0, map);
+    assert_int_equal(scene->maps[0].peak[0], 1);
+    assert_int_equal(scene->maps[0].peak[1], 2);
+    assert_int_equal(scene->maps[0].peak[2], 0);
+    phi_scene_set_map(scene, 2, map);
+    assert_int_equal(phi_operator_next_map(scene, 0), 2);
+    assert_int_equal(phi_operator_next_map(scene, 2), -1);
+    assert_int_equal(phi_operator_next_map(scene, -1), 0);
+    phi_operator_draw(canvas, &fonts, scene, &choice, 0);
+    hot = count(canvas, phi_mosaic_heat(1));
+    cold = count(canvas, phi_mosaic_heat(-1));
+    assert_true(hot > 100 && cold > 100);
+    choice.map = -1; /* none: neither voxels nor legend */
+    phi_operator_draw(canvas, &fonts, scene, &choice, 0);
+    assert_int_equal(count(canvas, phi_mosaic_heat(1)), 0);
+    assert_true(phi_map_draw(canvas, &fonts, scene, 0));
+    assert_true(count(canvas, phi_mosaic_heat(1)) > hot); /* the whole canvas is larger */
+    free(map);
+    phi_canvas_destroy(&canvas);
+    phi_operator_fonts_destroy(&fonts);
+    phi_scene_destroy(&scene);
+}
+
+static void every_page_draws_at_any_size(void **state)
+{
+    static const int sizes[][2] = {{640, 360}, {1280, 720}, {330, 200}};
+    static struct phi_shown_curves curves = {.title = "power",
+                                             .x_unit = "Hz",
+                                             .dx = 0.01,
+                                             .n_traces = 1,
+                                             .n_points = 3,
+                                             .n_bands = 1,
+                                             .log_y = true,
+                                             .names = {"ffa"},
+                                             .bands = {{0.01, 0.015, "heart"}},
+                                             .values = {{1, 100, 0}}};
+    struct phi_scene *scene = scene_of();
+    struct phi_operator_fonts fonts;
+
+    (void)state;
+    assert_int_equal(phi_operator_fonts_create(720, &fonts), PH_OK);
+    for (int i = 0; i < 9; i++) {
+        struct phi_operator_choice choice = {.page = i % 3};
+        struct phi_canvas *canvas = NULL;
+
+        if (i == 3)
+            phi_scene_set_curves(scene, 1, &curves);
+        assert_int_equal(phi_canvas_create(sizes[i / 3][0], sizes[i / 3][1], &canvas), PH_OK);
+        phi_operator_draw(canvas, &fonts, scene, &choice, 0);
+        if (i == 5) /* the trace's colour, in the line and its name */
+            assert_true(count(canvas, 0x56B4E9) > 10);
+        phi_canvas_destroy(&canvas);
+    }
+    phi_operator_fonts_destroy(&fonts);
+    phi_scene_destroy(&scene);
+}
+
 static void the_subject_sees_degrees(void **state)
 {
     struct phi_subject_config config = {.screen_width_mm = 400,
@@ -221,6 +312,8 @@ int main(void)
         cmocka_unit_test(quality_is_counted),
         cmocka_unit_test(old_statements_are_marked),
         cmocka_unit_test(the_view_shows_pictures_at_any_size),
+        cmocka_unit_test(maps_lie_over_the_brain),
+        cmocka_unit_test(every_page_draws_at_any_size),
         cmocka_unit_test(the_subject_sees_degrees),
     };
     return cmocka_run_group_tests_name("display/scene", tests, NULL, NULL);

@@ -119,7 +119,7 @@ static void other_things_are_refused(void **state)
     assert_int_equal(chmod(tempdir_file(&dir, "text.so"), 0644), 0);
     expect_refusal(tempdir_file(&dir, "text.so"), PH_E_FORMAT, "cannot be loaded");
     expect_refusal(copy_of(foreign_path, "foreign.so", 0644), PH_E_ABI,
-                   "built for plugin interface 9.0, this engine has 1.0");
+                   "built for plugin interface 9.0, this engine has 1.1");
 }
 
 static int open_dir(void **state)

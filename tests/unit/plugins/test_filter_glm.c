@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * filter/glm: drift and motion are removed and level and task kept, the t map finds the voxel that
- * follows the contrast, residuals are what is left, unusable volumes teach nothing, missing figures
- * and wrong models are named. */
+ * follows the contrast, residuals are what is left, unusable volumes teach nothing, t maps are
+ * shown at their places and stored, whitening and slice times do what they say, missing figures and
+ * wrong models are named. */
+#include "base/mem.h"
 #include "base/rng.h"
+#include "io/nifti_file.h"
 #include "rig.h"
 #include "signal/hrf.h"
+#include "tempdir.h"
 #include "test.h"
 
 enum { N = 600, VOLUMES = 120, TR = 2 };
@@ -167,6 +171,144 @@ static void noise_components(void **state)
     assert_true(artefact_left("drift=none noise_components=2 noise_share=0.05") < 0.35);
 }
 
+/* Maps are shown at their voxels' places after every volume, and stored at the end. */
+static void live_maps(void **state)
+{
+    struct ph_spec in = input();
+    struct tempdir dir;
+    struct rig *rig;
+    static uint32_t voxels[N];
+    float threshold = 0;
+    const float *map;
+    struct phi_nifti_info info;
+    struct ph_error err;
+    float *stored = NULL;
+    char path[400];
+
+    (void)state;
+    in.geometry.dims[0] = 40;
+    in.geometry.dims[1] = 40;
+    for (uint32_t i = 0; i < N; i++)
+        voxels[i] = 2 * i + 1;
+    assert_true(tempdir_make(&dir));
+    rig_use_run_dir(dir.path);
+    rig = rig_open("filter/glm", "conditions=face,house motion=6 maps=face-house;house", &in);
+    rig_tell_voxels(rig, 0, voxels, N);
+    run(rig, 500);
+    map = rig_shown_map(rig, "t, face-house", &threshold);
+    assert_non_null(map);
+    assert_near(threshold, 3.1, 1e-6);
+    assert_true(map[1] > 10 && map[3] < -10);
+    assert_true(map[0] == 0 && map[2] == 0);
+    assert_true(rig_shown_map(rig, "t, house", &threshold)[3] > 10);
+    rig_set(rig, "map_threshold", "5");
+    assert_int_equal(rig_end(rig), PH_OK);
+    (void)snprintf(path, sizeof path, "%s/maps/contrast-faceMinushouse_stat-t_statmap.nii.gz",
+                   dir.path);
+    assert_ok(phi_nifti_read_float32(path, 1 << 20, &info, &stored, &err), err);
+    assert_int_equal(info.n_x, 40);
+    assert_memory_equal(stored, map, 1600 * sizeof(float));
+    phi_free(stored);
+    rig_close(&rig);
+    rig_use_run_dir(NULL);
+    tempdir_remove(&dir);
+}
+
+/* Mean square of the t map of a contrast that nothing follows, in noise with autocorrelation .5. */
+static double null_variance(const char *params)
+{
+    struct ph_spec in = input();
+    struct rig *rig = rig_open("filter/glm", params, &in);
+    static float y[N];
+    static double noise[N];
+    struct phi_rng rng;
+    const float *t_map;
+    double sum = 0;
+    int next = 0;
+
+    phi_rng_init(&rng, 12, 0);
+    for (int v = 0; v < N; v++)
+        noise[v] = phi_rng_normal(&rng) / sqrt(0.75);
+    for (int t = 0; t < VOLUMES; t++) {
+        events_until(rig, &next, t);
+        for (int v = 0; v < N; v++) {
+            y[v] = (float)(500 + noise[v]);
+            noise[v] = 0.5 * noise[v] + phi_rng_normal(&rng);
+        }
+        assert_int_equal(rig_push(rig, y, t % 30 == 11 ? PH_FLAG_CENSORED : 0), PH_OK);
+    }
+    t_map = rig_last(rig)->data;
+    for (int v = 0; v < N; v++)
+        sum += (double)t_map[v] * (double)t_map[v] / N;
+    rig_close(&rig);
+    return sum;
+}
+
+static void whitening_from_the_first_volumes(void **state)
+{
+    double plain = null_variance("output=t conditions=face,house contrast=face+house");
+    double white = null_variance("output=t conditions=face,house contrast=face+house "
+                                 "ar1_volumes=60");
+    double given = null_variance("output=t conditions=face,house contrast=face+house rho=0.5");
+
+    (void)state;
+    assert_true(plain > 1.6); /* t values too large by a quarter and more */
+    assert_near(white, given, 0.06);
+    assert_true(white > 0.8 && white < 1.25);
+}
+
+/* Slices that are taken one after the other: largest residual at the end of a run without noise. */
+static double slice_residual(const char *params, bool masked)
+{
+    enum { NX = 5, NY = 4, NZ = 3, ALL = NX * NY * NZ };
+    static const double times_s[NZ] = {0, 1.2, 1.9};
+    struct phi_hrf hrf = phi_hrf_spm();
+    struct ph_spec in = rig_volumes(NX, NY, NZ, TR);
+    static uint32_t voxels[ALL];
+    struct rig *rig;
+    float y[ALL];
+    double far = 0;
+    int next = 0, n = 0;
+
+    in.n_volumes = VOLUMES;
+    for (uint32_t v = 0; v < ALL; v++)
+        if (!masked || v % 7)
+            voxels[n++] = v;
+    if (masked) {
+        in.kind = PH_FRAME_VECTOR;
+        in.rank = 1;
+        in.dims[0] = (uint32_t)n;
+        in.layout = 7;
+    }
+    rig = rig_open("filter/glm", params, &in);
+    rig_tell_voxels(rig, 7, voxels, (size_t)n);
+    for (int t = 0; t < VOLUMES; t++) {
+        events_until(rig, &next, t);
+        for (int i = 0; i < n; i++) {
+            double t_s = TR * t + times_s[voxels[i] / (NX * NY)];
+
+            y[i] = 100;
+            for (int e = 0; e < 8; e++)
+                y[i] += (float)(10 * phi_hrf_event(&hrf, PHI_HRF_CANONICAL, t_s - 10 - 28 * e, 4));
+        }
+        assert_int_equal(rig_push(rig, y, 0), PH_OK);
+        for (int i = 0; t > 60 && i < n; i++)
+            far = fmax(far, fabs((double)((const float *)rig_last(rig)->data)[i]));
+    }
+    rig_close(&rig);
+    return far;
+}
+
+static void slices_have_their_own_design(void **state)
+{
+    const char *slices = "output=residual drift=none conditions=face,house slice_times_s=0,1.2,1.9";
+
+    (void)state;
+    assert_true(slice_residual("output=residual drift=none conditions=face,house", false) > 0.5);
+    assert_true(slice_residual(slices, false) < 1e-3);
+    assert_true(slice_residual(slices, true) < 1e-3);
+}
+
 static void missing_figures(void **state)
 {
     struct ph_spec in = rig_vectors(2, TR);
@@ -195,6 +337,13 @@ static void refusals(void **state)
     assert_true(rig_try_open(type, "drift=none conditions=face contrast=house", &in, &rig, &err) <
                 0);
     assert_non_null(strstr(err.text, "house"));
+    assert_true(rig_try_open(type, "drift=none conditions=face maps=face;place", &in, &rig, &err) <
+                0);
+    assert_non_null(strstr(err.text, "place"));
+    assert_true(rig_try_open(type, "drift=none ar1_volumes=4", &in, &rig, &err) < 0);
+    assert_non_null(strstr(err.text, "ar1_volumes"));
+    assert_true(rig_try_open(type, "drift=none ar1_volumes=20 rho=0.3", &in, &rig, &err) < 0);
+    assert_true(rig_try_open(type, "drift=none slice_times_s=0,2.5", &in, &rig, &err) < 0);
     assert_null(rig);
 }
 
@@ -205,6 +354,9 @@ int main(void)
         cmocka_unit_test(cleaning),
         cmocka_unit_test(censored_volumes_teach_nothing),
         cmocka_unit_test(noise_components),
+        cmocka_unit_test(live_maps),
+        cmocka_unit_test(whitening_from_the_first_volumes),
+        cmocka_unit_test(slices_have_their_own_design),
         cmocka_unit_test(missing_figures),
         cmocka_unit_test(refusals),
     };

@@ -106,7 +106,21 @@ static void latents_images_quality(void **state)
                              .index = 42,
                              .data = pixels,
                              .capacity_bytes = sizeof pixels};
-    json_t *m;
+    struct ph_frame vector = {.struct_size = sizeof vector,
+                              .kind = PH_FRAME_VECTOR,
+                              .dtype = PH_DTYPE_F32,
+                              .rank = 1,
+                              .dims = {1},
+                              .index = 43,
+                              .data = values,
+                              .capacity_bytes = sizeof values,
+                              .quality = {.fd_jenkinson_mm = 0.5f,
+                                          .gcor = 0.25f,
+                                          .drift_percent = -1,
+                                          .global_signal = 700},
+                              .n_signals = 1,
+                              .signals = {{"ffa", 100, 1.5f}}};
+    json_t *m, *first;
 
     (void)state;
     latent.u.latent = (struct ph_latent){.stimulus_s = 12.5,
@@ -141,6 +155,20 @@ static void latents_images_quality(void **state)
     json_decref(m);
     rig_set(rig, "images", "false");
     assert_int_equal(rig_push_frame(rig, &image), PH_OK);
+    assert_int_equal(rig_push_frame(rig, &vector), PH_OK);
+    m = receive("quality", payload, sizeof payload, &n);
+    assert_near(json_number_value(json_object_get(m, "rmsd")), 0.5, 1e-6);
+    assert_near(json_number_value(json_object_get(m, "gcor")), 0.25, 1e-6);
+    assert_near(json_number_value(json_object_get(m, "drift")), -1, 1e-6);
+    assert_near(json_number_value(json_object_get(m, "global_signal")), 700, 1e-6);
+    json_decref(m);
+    m = receive("signal", payload, sizeof payload, &n);
+    first = json_array_get(json_object_get(m, "signals"), 0);
+    assert_int_equal(json_array_size(json_object_get(m, "signals")), 1);
+    assert_string_equal(json_string_value(json_object_get(first, "name")), "ffa");
+    assert_near(json_number_value(json_object_get(first, "value")), 1.5, 1e-6);
+    assert_near(json_number_value(json_object_get(first, "mean")), 100, 1e-6);
+    json_decref(m);
     assert_int_equal(rig_push(rig, NULL, PH_FLAG_GAP), PH_OK);
     m = receive("quality", payload, sizeof payload, &n);
     assert_int_equal(n, 0);

@@ -56,6 +56,18 @@ static void push(struct ph_frame *frame)
     assert_int_equal(stage->type->ops->process(stage->state, &io), PH_OK);
 }
 
+/* What filter/glm leaves at its end. */
+static void leave_map(void)
+{
+    struct ph_error err;
+
+    assert_ok(phi_dir_make(tempdir_file(&dir, "maps"), &err), err);
+    assert_ok(
+        phi_file_write(tempdir_file(&dir, "maps/contrast-faceMinushouse_stat-t_statmap.nii.gz"),
+                       "map", 3, &err),
+        err);
+}
+
 static void push_run(void)
 {
     float values[10] = {0};
@@ -86,6 +98,9 @@ static void push_run(void)
 
         vector.quality.fd_mm = 0.25f * (float)t;
         vector.quality.dvars = NAN;
+        vector.quality.motion[3] = 0.5f * (float)t;
+        vector.n_signals = t == 1 ? 0 : 1;
+        vector.signals[0] = (struct ph_signal){"ffa", 100, 1.5f};
         latent[0] = (float)t;
         lat.u.latent = (struct ph_latent){.stimulus_s = 1.5 * (double)t,
                                           .trial = PH_NO_TRIAL,
@@ -125,7 +140,18 @@ static void check_results(void)
     assert_int_equal(strncmp((char *)text, "framewise_displacement\tdvars\t", 29), 0);
     assert_non_null(strstr((char *)text, "\n0.25\tn/a\t"));
     assert_non_null(strstr((char *)text, "\t1\t1\t0\n")); /* volume 1, missing, not censored */
+    assert_non_null(strstr((char *)text, "\trmsd\ttrans_x_derivative1\t"));
+    assert_non_null(strstr((char *)text, "\t0.5\t0.25\t0.25\t0\t0\t0\t"));
+    assert_non_null(strstr((char *)text, "\t0.5\t1\t0.25\t0\t0\t0\t")); /* rot_x: change, square */
     phi_free(text);
+    assert_ok(phi_file_read(tempdir_file(&dir, STEM "_desc-regions_timeseries.tsv"), 1 << 20, &text,
+                            &n, &err),
+              err);
+    assert_string_equal((char *)text,
+                        "volume\tffa\tffa_mean\n0\t1.5\t100\n1\tn/a\tn/a\n2\t1.5\t100\n");
+    phi_free(text);
+    assert_true(
+        phi_path_exists(tempdir_file(&dir, STEM "_contrast-faceMinushouse_stat-t_statmap.nii.gz")));
     assert_true(phi_path_exists(tempdir_file(&dir, STEM "_desc-latency.tsv")));
     assert_true(
         phi_path_exists(tempdir_file(&dir, "bids/derivatives/phosphene/sub-x/ses-s/figures/"
@@ -149,8 +175,10 @@ static void results_and_dataset(void **state)
     recording_write(tempdir_file(&dir, "journal"), "He0e2g21E");
     open_stage();
     push_run();
+    leave_map();
     assert_int_equal(phi_stage_end(stage, &io), PH_OK);
     check_results();
+    assert_false(phi_path_exists(tempdir_file(&dir, "maps")));
     assert_ok(
         phi_nifti_read_float32(
             tempdir_file(&dir, "bids/sub-x/ses-s/func/sub-x_ses-s_task-faces_run-1_bold.nii.gz"),
@@ -172,6 +200,7 @@ static void a_killed_run_is_written_anew(void **state)
     assert_true(phi_path_exists(tempdir_file(&dir, "derivatives.part/latents.spool")));
     open_stage();
     push_run();
+    leave_map();
     assert_int_equal(phi_stage_end(stage, &io), PH_OK);
     check_results();
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The plugin interface as built modules know it: sizes, places of fields and values of names are
- * those of interface 1.0 on 64-bit machines. A difference here breaks every module out there:
+ * those of interface 1.1 on 64-bit machines. A difference here breaks every module out there:
  * append at a structure's end and raise PH_ABI_MINOR, or raise PH_ABI_MAJOR and write the numbers
  * anew. */
 #include "phosphene/plugin.h"
@@ -74,7 +74,7 @@ static const struct pin image_pins[] = {
 };
 
 static const struct pin frame_pins[] = {
-    SIZE(ph_frame, 392),
+    SIZE(ph_frame, 656),
     FIELD(ph_frame, struct_size, 0),
     FIELD(ph_frame, kind, 4),
     FIELD(ph_frame, flags, 8),
@@ -91,6 +91,8 @@ static const struct pin frame_pins[] = {
     FIELD(ph_frame, data, 88),
     FIELD(ph_frame, quality, 96),
     FIELD(ph_frame, u, 168),
+    FIELD(ph_frame, n_signals, 392),
+    FIELD(ph_frame, signals, 400),
 };
 
 static const struct pin run_stats_pins[] = {
@@ -106,7 +108,7 @@ static const struct pin run_stats_pins[] = {
 };
 
 static const struct pin host_pins[] = {
-    SIZE(ph_host, 88),
+    SIZE(ph_host, 120),
     FIELD(ph_host, struct_size, 0),
     FIELD(ph_host, n_workers, 4),
     FIELD(ph_host, self, 8),
@@ -119,6 +121,30 @@ static const struct pin host_pins[] = {
     FIELD(ph_host, request_stop, 64),
     FIELD(ph_host, set_param, 72),
     FIELD(ph_host, run_stats, 80),
+    FIELD(ph_host, tell_voxels, 88),
+    FIELD(ph_host, voxels, 96),
+    FIELD(ph_host, show_map, 104),
+    FIELD(ph_host, show_curves, 112),
+};
+
+static const struct pin shown_pins[] = {
+    SIZE(ph_map, 40),
+    FIELD(ph_map, threshold, 4),
+    FIELD(ph_map, title, 8),
+    FIELD(ph_map, values, 16),
+    FIELD(ph_map, dims, 24),
+    SIZE(ph_band, 40),
+    FIELD(ph_band, label, 16),
+    SIZE(ph_curves, 88),
+    FIELD(ph_curves, n_bands, 12),
+    FIELD(ph_curves, title, 16),
+    FIELD(ph_curves, x0, 40),
+    FIELD(ph_curves, log_y, 56),
+    FIELD(ph_curves, names, 64),
+    FIELD(ph_curves, bands, 80),
+    SIZE(ph_signal, 32),
+    FIELD(ph_signal, mean, 24),
+    FIELD(ph_signal, value, 28),
 };
 
 static const struct pin floats_pins[] = {
@@ -274,7 +300,7 @@ static void check(const struct pin *pins, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (pins[i].is != pins[i].was)
-            fail_msg("%s is at %zu, interface 1.0 has %zu", pins[i].name, pins[i].is, pins[i].was);
+            fail_msg("%s is at %zu, interface 1.1 has %zu", pins[i].name, pins[i].is, pins[i].was);
 }
 
 #define CHECK(pins) check(pins, sizeof(pins) / sizeof *(pins))
@@ -290,6 +316,7 @@ static void structures_keep_their_layout(void **state)
     CHECK(frame_pins);
     CHECK(run_stats_pins);
     CHECK(host_pins);
+    CHECK(shown_pins);
     CHECK(floats_pins);
     CHECK(param_pins);
     CHECK(spec_pins);
@@ -305,9 +332,9 @@ static void names_keep_their_values(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         if (values[i].is != values[i].was)
-            fail_msg("%s is %d, interface 1.0 has %d", values[i].name, values[i].is, values[i].was);
+            fail_msg("%s is %d, interface 1.1 has %d", values[i].name, values[i].is, values[i].was);
     assert_int_equal(PH_ABI_MAJOR, 1);
-    assert_int_equal(PH_ABI_MINOR, 0);
+    assert_int_equal(PH_ABI_MINOR, 1);
     assert_int_equal(PH_FLAGS_UNUSABLE, 0x95);
     assert_int_equal(PH_NO_TRIAL, 0xffffffff);
     assert_int_equal(PH_MAX_FLOATS, 32);
