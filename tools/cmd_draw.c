@@ -47,9 +47,13 @@ static enum ph_status build_cvae(const struct phi_safetensors *file, size_t n,
 {
     struct phi_cvae_config config = {0};
     enum ph_status status = size_of(file, "cvae.width", &config.width, reterr);
+    size_t norm = 0;
 
     if (status == PH_OK)
         status = size_of(file, "cvae.latents", &config.n_latent, reterr);
+    if (status == PH_OK && phi_safetensors_metadata(file, "cvae.norm"))
+        status = size_of(file, "cvae.norm", &norm, reterr);
+    config.norm = norm != 0;
     if (status != PH_OK)
         return status;
     *d = (struct drawing){

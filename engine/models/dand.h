@@ -35,7 +35,7 @@ int phi_dand_discriminator(struct phi_graph *graph, const struct phi_dand_config
 #define PHI_DAND_SPACE 16
 bool phi_dand_space(const struct phi_weights *weights, char ret_space[PHI_DAND_SPACE]);
 
-/* The network of the feature loss, and the resolution it works at. */
+/* The network of the feature loss, and the resolution it works at; no layers, no feature loss. */
 struct phi_dand_features {
     const struct phi_stack_layer *layers;
     int n_layers;

@@ -68,20 +68,32 @@ static int distance(struct phi_graph *graph, const struct phi_dand_trainer *trai
     return phi_graph_scale(graph, phi_loss_mse_sum(graph, a, b), 1.0f / (float)trainer->t.batch);
 }
 
+/* 0 without a network of features, which leaves a plain adversarial step. */
+static int feature_loss(struct phi_dand_trainer *trainer)
+{
+    struct phi_graph *graph = trainer->critic.graph;
+    int fake, real;
+
+    if (trainer->t.features.n_layers == 0)
+        return phi_graph_constant(graph, PHI_SHAPE(1), NULL);
+    fake = phi_dand_feature_network(graph, &trainer->t.features, trainer->fake);
+    real = phi_dand_feature_network(graph, &trainer->t.features, trainer->real);
+    (void)phi_graph_name(graph, real, "real features");
+    return distance(graph, trainer, real, fake);
+}
+
 static void build_critic(struct phi_dand_trainer *trainer)
 {
     const struct phi_dand_loss *loss = &trainer->t.loss;
     struct phi_graph *graph = trainer->critic.graph;
     const float one = 1;
-    int fake_features, real_features, sum;
+    int sum;
 
     trainer->fake = phi_graph_input(graph, "fake", pictures(trainer));
     trainer->real = phi_graph_input(graph, "real", pictures(trainer));
     trainer->logit = phi_dand_discriminator(graph, &trainer->t.net, trainer->fake);
     trainer->adv = verdict(graph, trainer->logit, phi_graph_constant(graph, PHI_SHAPE(1), &one), 1);
-    fake_features = phi_dand_feature_network(graph, &trainer->t.features, trainer->fake);
-    real_features = phi_dand_feature_network(graph, &trainer->t.features, trainer->real);
-    trainer->fea = distance(graph, trainer, real_features, fake_features);
+    trainer->fea = feature_loss(trainer);
     trainer->sti = distance(graph, trainer, trainer->real, trainer->fake);
     sum = phi_graph_add(graph, phi_graph_scale(graph, trainer->adv, loss->lambda_adv),
                         phi_graph_scale(graph, trainer->fea, loss->lambda_fea));
@@ -92,7 +104,6 @@ static void build_critic(struct phi_dand_trainer *trainer)
     (void)phi_graph_name(graph, trainer->fea, "fea");
     (void)phi_graph_name(graph, trainer->sti, "sti");
     (void)phi_graph_name(graph, trainer->gen, "gen");
-    (void)phi_graph_name(graph, real_features, "real features");
 }
 
 /* Makes the missing parameters of a part and its tape. */

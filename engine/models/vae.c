@@ -2,6 +2,7 @@
 #include "models/vae.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "nn/losses.h"
 
@@ -126,6 +127,20 @@ int phi_m2_bound(struct phi_graph *graph, const struct phi_vae_config *config, c
 
 #define CVAE_LAYERS 4
 #define SLOPE       0.2f
+#define NORM_EPS    1e-5f
+#define MOMENTUM    0.1f
+
+/* Batch norm, if there is one, and leaky ReLU. */
+static int norm_relu(struct phi_graph *graph, const struct phi_cvae_config *config,
+                     const char *side, int x, int i)
+{
+    char prefix[32];
+
+    (void)snprintf(prefix, sizeof prefix, "cvae.%s.bn.%d.", side, i);
+    if (config->norm)
+        x = phi_graph_batch_norm(graph, x, prefix, NORM_EPS, MOMENTUM);
+    return phi_graph_unary(graph, PHI_LEAKY_RELU, x, SLOPE, 0);
+}
 
 struct phi_vae_posterior phi_cvae_encode(struct phi_graph *graph,
                                          const struct phi_cvae_config *config, int x)
@@ -138,8 +153,9 @@ struct phi_vae_posterior phi_cvae_encode(struct phi_graph *graph,
             phi_graph_paramf(graph, PHI_SHAPE(n_out, n_in, 4, 4), "cvae.enc.conv.%d.weight", i);
         int bias = phi_graph_paramf(graph, PHI_SHAPE(n_out), "cvae.enc.conv.%d.bias", i);
 
-        x = phi_graph_unary(graph, PHI_LEAKY_RELU, phi_graph_conv2d(graph, x, weight, bias, 2, 1),
-                            SLOPE, 0);
+        x = phi_graph_conv2d(graph, x, weight, bias, 2, 1);
+        x = i == 1 ? phi_graph_unary(graph, PHI_LEAKY_RELU, x, SLOPE, 0)
+                   : norm_relu(graph, config, "enc", x, i);
         n_in = n_out;
     }
     x = phi_graph_reshape(graph, x, PHI_SHAPE(n, n_in * 16));
@@ -159,7 +175,7 @@ int phi_cvae_decode(struct phi_graph *graph, const struct phi_cvae_config *confi
             phi_graph_paramf(graph, PHI_SHAPE(n_in, n_out, 4, 4), "cvae.dec.deconv.%d.weight", i);
         int bias = phi_graph_paramf(graph, PHI_SHAPE(n_out), "cvae.dec.deconv.%d.bias", i);
 
-        h = phi_graph_unary(graph, PHI_LEAKY_RELU, h, SLOPE, 0);
+        h = norm_relu(graph, config, "dec", h, i);
         h = phi_graph_deconv2d(graph, h, weight, bias, PHI_GEOMETRY(2, 1, 0));
         n_in = n_out;
     }

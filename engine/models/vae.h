@@ -57,9 +57,11 @@ int phi_m2_bound(struct phi_graph *graph, const struct phi_vae_config *config, c
 
 /* Convolutional, 3x64x64 in [0, 1]: four k4 s2 p1 convolutions of width, 2, 4 and 8 width with
  * leaky ReLU 0.2, and the mirror image; parameters cvae.enc.conv.N, cvae.enc.{mean,logvar},
- * cvae.dec.fc, cvae.dec.deconv.N, each with weight and bias. */
+ * cvae.dec.fc, cvae.dec.deconv.N, each with weight and bias. `norm` puts batch norm before each
+ * ReLU but the first: cvae.enc.bn.N and cvae.dec.bn.N. */
 struct phi_cvae_config {
     size_t width, n_latent;
+    bool norm;
 };
 struct phi_vae_posterior phi_cvae_encode(struct phi_graph *graph,
                                          const struct phi_cvae_config *config, int x);

@@ -18,6 +18,7 @@ struct phi_op_run {
     float *out;
     float *grad_out;                 /* NULL without a backward pass */
     float *grad_in[PHI_NODE_INPUTS]; /* added to; NULL where not wanted */
+    bool fresh;                      /* grad_in[0] holds zeros so far: it may be written instead */
     bool train;
     struct phi_rng *rng; /* dropout */
     struct phi_dnnl *dnnl;

@@ -6,11 +6,14 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/simd.h"
 #include "nn/op.h"
 
 struct conv_state {
     struct phi_prim forward, to_input, to_weights;
-    float *input_part, *weight_part, *bias_part; /* a gradient before it is added */
+    /* Places of gradients before they are added, in the shared work. */
+    size_t input_part, weight_part, bias_part;
+    bool same_grad; /* both take the output's gradient in one layout */
 };
 
 /* Everything that tells the two operations apart, as oneDNN wants it. */
@@ -145,7 +148,7 @@ static enum ph_status make_prim(struct phi_prim *prim, struct phi_dnnl *dnnl,
     return status;
 }
 
-static enum ph_status prepare_backward(struct phi_op_run *run, struct conv_state *state,
+static enum ph_status prepare_to_input(struct phi_op_run *run, struct conv_state *state,
                                        const struct conv_shape *s, dnnl_primitive_attr_t attr,
                                        dnnl_primitive_desc_t hint)
 {
@@ -153,29 +156,61 @@ static enum ph_status prepare_backward(struct phi_op_run *run, struct conv_state
                                     {DNNL_ARG_WEIGHTS, &s->w, dnnl_query_weights_md, 0, false},
                                     {DNNL_ARG_DIFF_SRC, &s->x, dnnl_query_diff_src_md, 0, true},
                                     {0}};
-    const struct operand weights[] = {
-        {DNNL_ARG_DIFF_DST, &s->y, dnnl_query_diff_dst_md, 0, false},
-        {DNNL_ARG_SRC, &s->x, dnnl_query_src_md, 0, false},
-        {DNNL_ARG_DIFF_WEIGHTS, &s->w, dnnl_query_diff_weights_md, 0, true},
-        {s->bias ? DNNL_ARG_DIFF_BIAS : 0, &s->b, dnnl_query_diff_weights_md, 1, true},
-        {0}};
     dnnl_primitive_desc_t pd = NULL;
     dnnl_status_t made = describe_to_input(s, run->dnnl->engine, attr, hint, &pd);
     enum ph_status status = phi_dnnl_status(made, "a convolution's input gradient", NULL);
 
     if (status == PH_OK)
         status = make_prim(&state->to_input, run->dnnl, pd, input, NULL);
-    if (status != PH_OK)
-        return status;
-    made = describe_to_weights(s, run->dnnl->engine, attr, hint, &pd);
-    status = phi_dnnl_status(made, "a convolution's weight gradient", NULL);
     if (status == PH_OK)
-        status = make_prim(&state->to_weights, run->dnnl, pd, weights, NULL);
-    state->input_part = phi_calloc(phi_shape_count(&run->in_shape[0]), sizeof(float));
-    state->weight_part = phi_calloc(phi_shape_count(&run->in_shape[1]), sizeof(float));
-    state->bias_part = phi_calloc(run->node->shape.dim[1], sizeof(float));
-    if (!state->input_part || !state->weight_part || !state->bias_part)
-        return PH_E_NOMEM;
+        status =
+            phi_prim_reserve(&state->to_input, phi_shape_count(&run->in_shape[0]) * sizeof(float),
+                             &state->input_part);
+    return status;
+}
+
+static enum ph_status prepare_to_weights(struct phi_op_run *run, struct conv_state *state,
+                                         const struct conv_shape *s, dnnl_primitive_attr_t attr,
+                                         dnnl_primitive_desc_t hint)
+{
+    const struct operand weights[] = {
+        {DNNL_ARG_DIFF_DST, &s->y, dnnl_query_diff_dst_md, 0, false},
+        {DNNL_ARG_SRC, &s->x, dnnl_query_src_md, 0, false},
+        {DNNL_ARG_DIFF_WEIGHTS, &s->w, dnnl_query_diff_weights_md, 0, true},
+        {s->bias ? DNNL_ARG_DIFF_BIAS : 0, &s->b, dnnl_query_diff_weights_md, 1, true},
+        {0}};
+    struct phi_prim *prim = &state->to_weights;
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_status_t made = describe_to_weights(s, run->dnnl->engine, attr, hint, &pd);
+    enum ph_status status = phi_dnnl_status(made, "a convolution's weight gradient", NULL);
+
+    if (status == PH_OK)
+        status = make_prim(prim, run->dnnl, pd, weights, NULL);
+    if (status == PH_OK)
+        status = phi_prim_reserve(prim, phi_shape_count(&run->in_shape[1]) * sizeof(float),
+                                  &state->weight_part);
+    if (status == PH_OK)
+        status = phi_prim_reserve(prim, run->node->shape.dim[1] * sizeof(float), &state->bias_part);
+    return status;
+}
+
+static bool wants_weights(const struct phi_op_run *run)
+{
+    return run->grad_in[1] || (run->node->n_in == 3 && run->grad_in[2]);
+}
+
+static enum ph_status prepare_backward(struct phi_op_run *run, struct conv_state *state,
+                                       const struct conv_shape *s, dnnl_primitive_attr_t attr,
+                                       dnnl_primitive_desc_t hint)
+{
+    enum ph_status status = PH_OK;
+
+    if (run->grad_in[0])
+        status = prepare_to_input(run, state, s, attr, hint);
+    if (status == PH_OK && wants_weights(run))
+        status = prepare_to_weights(run, state, s, attr, hint);
+    state->same_grad = status == PH_OK && run->grad_in[0] && wants_weights(run) &&
+                       phi_prim_shares_first(&state->to_input, &state->to_weights);
     return status;
 }
 
@@ -186,9 +221,6 @@ static void release_conv(void *pointer)
     phi_prim_fini(&state->forward);
     phi_prim_fini(&state->to_input);
     phi_prim_fini(&state->to_weights);
-    phi_free(state->input_part);
-    phi_free(state->weight_part);
-    phi_free(state->bias_part);
     phi_free(state);
 }
 
@@ -235,30 +267,55 @@ static enum ph_status forward_conv(struct phi_op_run *run)
     return phi_prim_run(&state->forward);
 }
 
+PHI_VECTOR static void add_piece(float *restrict sum, const float *restrict part, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        sum[i] += part[i];
+}
+
+#define PIECE ((size_t)4096)
+
 static void add_to(float *sum, const float *part, size_t n)
 {
     if (!sum)
         return;
     PHI_PARALLEL(n)
-    for (size_t i = 0; i < n; i++)
-        sum[i] += part[i];
+    for (size_t i = 0; i < n; i += PIECE)
+        add_piece(sum + i, part + i, n - i < PIECE ? n - i : PIECE);
+}
+
+static enum ph_status backward_input(struct phi_op_run *run, struct conv_state *state)
+{
+    float *part = phi_prim_room(&state->to_input, state->input_part);
+    enum ph_status status;
+
+    phi_prim_set(&state->to_input, 0, run->grad_out);
+    phi_prim_set(&state->to_input, 1, run->in[1]);
+    phi_prim_set(&state->to_input, 2, run->fresh ? run->grad_in[0] : part);
+    status = phi_prim_run(&state->to_input);
+    if (status == PH_OK && !run->fresh)
+        add_to(run->grad_in[0], part, phi_shape_count(&run->in_shape[0]));
+    return status;
 }
 
 static enum ph_status backward_weights(struct phi_op_run *run, struct conv_state *state)
 {
+    struct phi_prim *prim = &state->to_weights;
+    float *weight_part = phi_prim_room(prim, state->weight_part);
+    float *bias_part = phi_prim_room(prim, state->bias_part);
     enum ph_status status;
 
-    phi_prim_set(&state->to_weights, 0, run->grad_out);
-    phi_prim_set(&state->to_weights, 1, run->in[0]);
-    phi_prim_set(&state->to_weights, 2, state->weight_part);
+    phi_prim_set(prim, 0, run->grad_out);
+    phi_prim_set(prim, 1, run->in[0]);
+    phi_prim_set(prim, 2, weight_part);
     if (run->node->n_in == 3)
-        phi_prim_set(&state->to_weights, 3, state->bias_part);
-    status = phi_prim_run(&state->to_weights);
+        phi_prim_set(prim, 3, bias_part);
+    status = state->same_grad ? phi_prim_run_after(prim) : phi_prim_run(prim);
     if (status != PH_OK)
         return status;
-    add_to(run->grad_in[1], state->weight_part, phi_shape_count(&run->in_shape[1]));
+    add_to(run->grad_in[1], weight_part, phi_shape_count(&run->in_shape[1]));
     if (run->node->n_in == 3)
-        add_to(run->grad_in[2], state->bias_part, run->node->shape.dim[1]);
+        add_to(run->grad_in[2], bias_part, run->node->shape.dim[1]);
     return PH_OK;
 }
 
@@ -267,15 +324,9 @@ static enum ph_status backward_conv(struct phi_op_run *run)
     struct conv_state *state = run->state;
     enum ph_status status = PH_OK;
 
-    if (run->grad_in[0]) {
-        phi_prim_set(&state->to_input, 0, run->grad_out);
-        phi_prim_set(&state->to_input, 1, run->in[1]);
-        phi_prim_set(&state->to_input, 2, state->input_part);
-        status = phi_prim_run(&state->to_input);
-        if (status == PH_OK)
-            add_to(run->grad_in[0], state->input_part, phi_shape_count(&run->in_shape[0]));
-    }
-    if (status == PH_OK && (run->grad_in[1] || (run->node->n_in == 3 && run->grad_in[2])))
+    if (run->grad_in[0])
+        status = backward_input(run, state);
+    if (status == PH_OK && wants_weights(run))
         status = backward_weights(run, state);
     return status;
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/simd.h"
 #include "nn/layers.h"
 #include "nn/op.h"
 #include "nn/vmath.h"
@@ -104,44 +105,84 @@ static float unary_slope(enum phi_unary fn, float x, float y, const float *f)
     DO(PHI_AFFINE)                                                                                 \
     DO(PHI_CLIP)
 
-static enum ph_status forward_unary(struct phi_op_run *run)
-{
-    size_t n = phi_shape_count(&run->node->shape);
-    const float *x = run->in[0], *f = run->node->f;
-    float *y = run->out;
+/* Elements that a thread takes at a time: a piece of the loops below. */
+#define PIECE ((size_t)4096)
 
-    switch ((enum phi_unary)run->node->a[0]) {
+static size_t n_pieces(size_t n)
+{
+    return (n + PIECE - 1) / PIECE;
+}
+
+static size_t piece_size(size_t n, size_t i)
+{
+    return n - i * PIECE < PIECE ? n - i * PIECE : PIECE;
+}
+
+PHI_VECTOR static void unary_values(enum phi_unary fn, const float *restrict x, float *restrict y,
+                                    size_t n, const float *numbers)
+{
+    const float f[2] = {numbers[0], numbers[1]};
+
+    switch (fn) {
 #define VALUES(FN)                                                                                 \
-    case FN: {                                                                                     \
-        PHI_PARALLEL(n)                                                                            \
+    case FN:                                                                                       \
         for (size_t i = 0; i < n; i++)                                                             \
             y[i] = unary_value(FN, x[i], f);                                                       \
-        break;                                                                                     \
-    }
+        break;
         EACH_UNARY(VALUES)
     case PHI_N_UNARY:
         break;
     }
+}
+
+static enum ph_status forward_unary(struct phi_op_run *run)
+{
+    enum phi_unary fn = (enum phi_unary)run->node->a[0];
+    size_t n = phi_shape_count(&run->node->shape);
+
+    PHI_PARALLEL(n)
+    for (size_t i = 0; i < n_pieces(n); i++)
+        unary_values(fn, run->in[0] + i * PIECE, run->out + i * PIECE, piece_size(n, i),
+                     run->node->f);
     return PH_OK;
+}
+
+/* The arrays of a gradient: of the result, argument, value, and of the argument. */
+struct slopes {
+    const float *g, *x, *y;
+    float *gx;
+};
+
+PHI_VECTOR static void unary_slopes(enum phi_unary fn, const struct slopes *s, size_t n,
+                                    const float *numbers)
+{
+    const float f[2] = {numbers[0], numbers[1]};
+    const float *restrict g = s->g, *restrict x = s->x, *restrict y = s->y;
+    float *restrict gx = s->gx;
+
+    switch (fn) {
+#define SLOPES(FN)                                                                                 \
+    case FN:                                                                                       \
+        for (size_t i = 0; i < n; i++)                                                             \
+            gx[i] += g[i] * unary_slope(FN, x[i], y[i], f);                                        \
+        break;
+        EACH_UNARY(SLOPES)
+    case PHI_N_UNARY:
+        break;
+    }
 }
 
 static enum ph_status backward_unary(struct phi_op_run *run)
 {
+    enum phi_unary fn = (enum phi_unary)run->node->a[0];
     size_t n = phi_shape_count(&run->node->shape);
-    const float *x = run->in[0], *y = run->out, *g = run->grad_out, *f = run->node->f;
-    float *gx = run->grad_in[0];
 
-    switch ((enum phi_unary)run->node->a[0]) {
-#define SLOPES(FN)                                                                                 \
-    case FN: {                                                                                     \
-        PHI_PARALLEL(n)                                                                            \
-        for (size_t i = 0; i < n; i++)                                                             \
-            gx[i] += g[i] * unary_slope(FN, x[i], y[i], f);                                        \
-        break;                                                                                     \
-    }
-        EACH_UNARY(SLOPES)
-    case PHI_N_UNARY:
-        break;
+    PHI_PARALLEL(n)
+    for (size_t i = 0; i < n_pieces(n); i++) {
+        struct slopes s = {run->grad_out + i * PIECE, run->in[0] + i * PIECE, run->out + i * PIECE,
+                           run->grad_in[0] + i * PIECE};
+
+        unary_slopes(fn, &s, piece_size(n, i), run->node->f);
     }
     return PH_OK;
 }
@@ -175,9 +216,10 @@ static struct walk walk_over(const struct phi_op_run *run, int n_in)
     return walk;
 }
 
+/* To the next row: the last axis is left to a loop. */
 static void walk_next(struct walk *walk)
 {
-    for (int i = walk->n_dims - 1; i >= 0; i--) {
+    for (int i = walk->n_dims - 2; i >= 0; i--) {
         walk->offset[0] += walk->stride[0][i];
         walk->offset[1] += walk->stride[1][i];
         if (++walk->at[i] < walk->dim[i])
@@ -188,58 +230,149 @@ static void walk_next(struct walk *walk)
     }
 }
 
-static float binary_value(enum phi_binary fn, float x, float y)
+/* Length of a row, and the number of rows. */
+static size_t walk_row(const struct walk *walk)
 {
+    return walk->dim[walk->n_dims - 1];
+}
+
+/* One row: operands advance by 1 or, where they are repeated, by 0. */
+struct row {
+    const float *x, *y;
+    float *out;
+    size_t x_step, y_step, n;
+};
+
+#define ROW(EXPRESSION)                                                                            \
+    for (size_t i = 0; i < n; i++) {                                                               \
+        float a = x[i * x_step], b = y[i * y_step];                                                \
+                                                                                                   \
+        out[i] = EXPRESSION;                                                                       \
+    }                                                                                              \
+    break
+
+PHI_VECTOR static void binary_row(enum phi_binary fn, const struct row *row)
+{
+    const float *restrict x = row->x, *restrict y = row->y;
+    float *restrict out = row->out;
+    size_t n = row->n, x_step = row->x_step, y_step = row->y_step;
+
     switch (fn) {
     case PHI_ADD:
-        return x + y;
+        ROW(a + b);
     case PHI_SUB:
-        return x - y;
+        ROW(a - b);
     case PHI_MUL:
-        return x * y;
+        ROW(a * b);
     case PHI_DIV:
-        return x / y;
+        ROW(a / b);
     }
-    return 0;
 }
 
 static enum ph_status forward_binary(struct phi_op_run *run)
 {
     enum phi_binary fn = (enum phi_binary)run->node->a[0];
     size_t n = phi_shape_count(&run->node->shape);
-    const float *x = run->in[0], *y = run->in[1];
     struct walk walk = walk_over(run, 2);
+    struct row row = {.n = walk_row(&walk),
+                      .x_step = walk.stride[0][walk.n_dims - 1],
+                      .y_step = walk.stride[1][walk.n_dims - 1]};
 
     if (phi_shape_equal(&run->in_shape[0], &run->in_shape[1])) {
-        float *out = run->out;
-
         PHI_PARALLEL(n)
-        for (size_t i = 0; i < n; i++)
-            out[i] = binary_value(fn, x[i], y[i]);
+        for (size_t i = 0; i < n_pieces(n); i++)
+            binary_row(fn, &(struct row){run->in[0] + i * PIECE, run->in[1] + i * PIECE,
+                                         run->out + i * PIECE, 1, 1, piece_size(n, i)});
         return PH_OK;
     }
-    for (size_t i = 0; i < n; i++, walk_next(&walk))
-        run->out[i] = binary_value(fn, x[walk.offset[0]], y[walk.offset[1]]);
+    for (size_t i = 0; i < n; i += row.n, walk_next(&walk)) {
+        row.x = run->in[0] + walk.offset[0];
+        row.y = run->in[1] + walk.offset[1];
+        row.out = run->out + i;
+        binary_row(fn, &row);
+    }
     return PH_OK;
+}
+
+/* sum[i * step] += factor (+1 or -1) times what the operand's gradient is, in the order of i. */
+struct row_gradient {
+    const float *g, *x, *y;
+    float *sum;
+    size_t x_step, y_step, sum_step, n;
+};
+
+#define GRADIENT(EXPRESSION)                                                                       \
+    for (size_t i = 0; i < n; i++) {                                                               \
+        float g = r->g[i], x = r->x[i * x_step], y = r->y[i * y_step];                             \
+                                                                                                   \
+        (void)x;                                                                                   \
+        (void)y;                                                                                   \
+        sum[i * step] += EXPRESSION;                                                               \
+    }                                                                                              \
+    break
+
+PHI_VECTOR static void gradient_row(enum phi_binary fn, int operand, const struct row_gradient *r)
+{
+    float *restrict sum = r->sum;
+    size_t n = r->n, step = r->sum_step, x_step = r->x_step, y_step = r->y_step;
+
+    switch (2 * (int)fn + operand) {
+    case 2 * PHI_ADD:
+    case 2 * PHI_ADD + 1:
+    case 2 * PHI_SUB:
+        GRADIENT(g);
+    case 2 * PHI_SUB + 1:
+        GRADIENT(-g);
+    case 2 * PHI_MUL:
+        GRADIENT(g * y);
+    case 2 * PHI_MUL + 1:
+        GRADIENT(g * x);
+    case 2 * PHI_DIV:
+        GRADIENT(g / y);
+    case 2 * PHI_DIV + 1:
+        GRADIENT(-g * x / (y * y));
+    default:
+        break;
+    }
+}
+
+/* Both operands' gradients of one row. */
+static void gradient_rows(const struct phi_op_run *run, struct row_gradient *r,
+                          const size_t *offset)
+{
+    enum phi_binary fn = (enum phi_binary)run->node->a[0];
+
+    r->x = run->in[0] + offset[0];
+    r->y = run->in[1] + offset[1];
+    for (int k = 0; k < 2; k++) {
+        r->sum_step = k == 0 ? r->x_step : r->y_step;
+        r->sum = run->grad_in[k] ? run->grad_in[k] + offset[k] : NULL;
+        if (r->sum)
+            gradient_row(fn, k, r);
+    }
 }
 
 static enum ph_status backward_binary(struct phi_op_run *run)
 {
-    enum phi_binary fn = (enum phi_binary)run->node->a[0];
     size_t n = phi_shape_count(&run->node->shape);
-    float *gx = run->grad_in[0], *gy = run->grad_in[1];
     struct walk walk = walk_over(run, 2);
+    struct row_gradient r = {.n = walk_row(&walk),
+                             .x_step = walk.stride[0][walk.n_dims - 1],
+                             .y_step = walk.stride[1][walk.n_dims - 1]};
 
-    for (size_t i = 0; i < n; i++, walk_next(&walk)) {
-        float g = run->grad_out[i], x = run->in[0][walk.offset[0]], y = run->in[1][walk.offset[1]];
+    if (phi_shape_equal(&run->in_shape[0], &run->in_shape[1])) {
+        PHI_PARALLEL(n)
+        for (size_t i = 0; i < n_pieces(n); i++) {
+            struct row_gradient piece = {
+                .g = run->grad_out + i * PIECE, .x_step = 1, .y_step = 1, .n = piece_size(n, i)};
 
-        if (gx)
-            gx[walk.offset[0]] += fn == PHI_MUL ? g * y : fn == PHI_DIV ? g / y : g;
-        if (gy)
-            gy[walk.offset[1]] += fn == PHI_ADD   ? g
-                                  : fn == PHI_SUB ? -g
-                                  : fn == PHI_MUL ? g * x
-                                                  : -g * x / (y * y);
+            gradient_rows(run, &piece, (const size_t[]){i * PIECE, i * PIECE});
+        }
+        return PH_OK;
+    }
+    for (size_t i = 0; i < n; i += r.n, walk_next(&walk)) {
+        r.g = run->grad_out + i;
+        gradient_rows(run, &r, walk.offset);
     }
     return PH_OK;
 }
@@ -287,7 +420,7 @@ static bool is_contiguous(const struct phi_op_run *run, size_t *ret_run)
 static enum ph_status forward_reduce(struct phi_op_run *run)
 {
     size_t n_out = phi_shape_count(&run->node->shape), n = phi_shape_count(&run->in_shape[0]);
-    size_t length;
+    size_t length, step;
     float factor = reduce_factor(run);
     const float *x = run->in[0];
     struct walk walk = walk_reduced(run);
@@ -303,9 +436,22 @@ static enum ph_status forward_reduce(struct phi_op_run *run)
         return PH_OK;
     }
     memset(run->out, 0, n_out * sizeof *run->out);
-    for (size_t i = 0; i < n; i++, walk_next(&walk))
-        run->out[walk.offset[0]] += factor * x[i];
+    length = walk_row(&walk);
+    step = walk.stride[0][walk.n_dims - 1];
+    for (size_t i = 0; i < n; i += length, walk_next(&walk)) {
+        float *out = run->out + walk.offset[0];
+
+        for (size_t k = 0; k < length; k++)
+            out[k * step] += factor * x[i + k];
+    }
     return PH_OK;
+}
+
+PHI_VECTOR static void add_scaled(float *restrict sum, const float *restrict g, size_t n,
+                                  size_t step, float factor)
+{
+    for (size_t i = 0; i < n; i++)
+        sum[i] += factor * g[i * step];
 }
 
 static enum ph_status backward_reduce(struct phi_op_run *run)
@@ -313,9 +459,10 @@ static enum ph_status backward_reduce(struct phi_op_run *run)
     size_t n = phi_shape_count(&run->in_shape[0]);
     float factor = reduce_factor(run);
     struct walk walk = walk_reduced(run);
+    size_t length = walk_row(&walk), step = walk.stride[0][walk.n_dims - 1];
 
-    for (size_t i = 0; i < n; i++, walk_next(&walk))
-        run->grad_in[0][i] += factor * run->grad_out[walk.offset[0]];
+    for (size_t i = 0; i < n; i += length, walk_next(&walk))
+        add_scaled(run->grad_in[0] + i, run->grad_out + walk.offset[0], length, step, factor);
     return PH_OK;
 }
 

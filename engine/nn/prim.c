@@ -53,6 +53,7 @@ void phi_dnnl_fini(struct phi_dnnl *dnnl)
     if (dnnl->engine)
         dnnl_engine_destroy(dnnl->engine);
     phi_free(dnnl->scratch);
+    phi_free(dnnl->work);
     memset(dnnl, 0, sizeof *dnnl);
 }
 
@@ -78,19 +79,45 @@ dnnl_primitive_attr_t phi_dnnl_attr(void)
     return attr;
 }
 
-static enum ph_status grow_scratch(struct phi_dnnl *dnnl, size_t n_bytes)
+/* Memory whose content need not outlive a change of its size. */
+static enum ph_status grow(void **block, size_t *n_held, size_t n_bytes)
 {
-    void *block;
+    void *larger;
 
-    if (n_bytes <= dnnl->n_scratch_bytes)
+    if (n_bytes <= *n_held)
         return PH_OK;
-    block = phi_calloc(n_bytes, 1);
-    if (!block)
+    larger = phi_calloc(n_bytes, 1);
+    if (!larger)
         return PH_E_NOMEM;
-    phi_free(dnnl->scratch);
-    dnnl->scratch = block;
-    dnnl->n_scratch_bytes = n_bytes;
+    phi_free(*block);
+    *block = larger;
+    *n_held = n_bytes;
     return PH_OK;
+}
+
+#define LINE 64 /* bytes of a cache line */
+
+enum ph_status phi_prim_reserve(struct phi_prim *prim, size_t n_bytes, size_t *ret_offset)
+{
+    struct phi_dnnl *dnnl = prim->dnnl;
+    void *work = dnnl->work;
+    size_t offset = prim->n_work_bytes;
+    enum ph_status status = grow(&work, &dnnl->n_work_bytes, offset + n_bytes);
+
+    dnnl->work = work;
+    prim->n_work_bytes = (offset + n_bytes + LINE - 1) / LINE * LINE;
+    *ret_offset = offset;
+    return status;
+}
+
+float *phi_prim_room(const struct phi_prim *prim, size_t offset)
+{
+    union {
+        char *byte;
+        void *any;
+    } place = {.byte = prim->dnnl->work + offset};
+
+    return place.any;
 }
 
 enum ph_status phi_prim_init(struct phi_prim *ret_prim, struct phi_dnnl *dnnl,
@@ -104,7 +131,7 @@ enum ph_status phi_prim_init(struct phi_prim *ret_prim, struct phi_dnnl *dnnl,
     enum ph_status grown = PH_OK;
 
     if (status == dnnl_success && n_bytes > 0) {
-        grown = grow_scratch(dnnl, n_bytes);
+        grown = grow(&dnnl->scratch, &dnnl->n_scratch_bytes, n_bytes);
         status = dnnl_memory_create(&prim.arg[0].user, scratch, dnnl->engine, DNNL_MEMORY_NONE);
         prim.arg[0].inner = prim.arg[0].user;
         prim.arg[0].arg = DNNL_ARG_SCRATCHPAD;
@@ -120,6 +147,8 @@ enum ph_status phi_prim_init(struct phi_prim *ret_prim, struct phi_dnnl *dnnl,
     return PH_OK;
 }
 
+/* Memory of the primitive's layout in `block`, or in the shared work for NULL, and the reorder from
+ * or to the caller's layout. */
 static dnnl_status_t make_reorder(struct phi_prim *prim, struct phi_prim_arg *arg,
                                   const dnnl_memory_desc_t *user, const dnnl_memory_desc_t *inner)
 {
@@ -127,12 +156,9 @@ static dnnl_status_t make_reorder(struct phi_prim *prim, struct phi_prim_arg *ar
     const dnnl_memory_desc_t *from = arg->output ? inner : user;
     const dnnl_memory_desc_t *to = arg->output ? user : inner;
     dnnl_primitive_desc_t pd = NULL;
-    dnnl_status_t status;
+    dnnl_status_t status =
+        dnnl_memory_create(&arg->inner, inner, engine, arg->block ? arg->block : DNNL_MEMORY_NONE);
 
-    arg->block = phi_calloc(dnnl_memory_desc_get_size(inner), 1);
-    if (!arg->block)
-        return dnnl_out_of_memory;
-    status = dnnl_memory_create(&arg->inner, inner, engine, arg->block);
     if (status != dnnl_success)
         return status;
     status = dnnl_reorder_primitive_desc_create(&pd, from, engine, to, engine, NULL);
@@ -159,6 +185,9 @@ enum ph_status phi_prim_bind(struct phi_prim *prim, int arg, bool output,
     if (status == dnnl_success && !dnnl_memory_desc_equal(user, inner)) {
         slot->inner = NULL;
         status = make_reorder(prim, slot, user, inner);
+        if (status == dnnl_success &&
+            phi_prim_reserve(prim, dnnl_memory_desc_get_size(inner), &slot->offset) != PH_OK)
+            status = dnnl_out_of_memory;
     }
     return phi_dnnl_status(status, "binding an operand", NULL);
 }
@@ -195,7 +224,8 @@ enum ph_status phi_prim_bind_fixed(struct phi_prim *prim, int arg, const dnnl_me
         return PH_E_INTERNAL;
     prim->n_args++;
     slot->arg = arg;
-    status = make_reorder(prim, slot, user, inner);
+    slot->block = phi_calloc(dnnl_memory_desc_get_size(inner), 1);
+    status = slot->block ? make_reorder(prim, slot, user, inner) : dnnl_out_of_memory;
     if (status == dnnl_success)
         status = pack(prim, slot, user, data);
     if (slot->reorder)
@@ -218,7 +248,19 @@ static dnnl_status_t run_reorder(const struct phi_prim *prim, const struct phi_p
     return dnnl_primitive_execute(arg->reorder, prim->dnnl->stream, 2, args);
 }
 
-enum ph_status phi_prim_run(struct phi_prim *prim)
+/* Points operands of the primitive's layout into the shared work, which may have grown. */
+static dnnl_status_t place(struct phi_prim *prim, struct phi_prim_arg *arg)
+{
+    char *at = prim->dnnl->work + arg->offset;
+
+    if (!arg->reorder || arg->block || arg->at == at)
+        return dnnl_success;
+    arg->at = at;
+    return dnnl_memory_set_data_handle(arg->inner, at);
+}
+
+/* Operands before `first_reorder` stand in their place already. */
+static enum ph_status run(struct phi_prim *prim, int first_reorder)
 {
     dnnl_exec_arg_t args[PHI_PRIM_ARGS];
     int first = prim->arg[0].user ? 0 : 1;
@@ -228,7 +270,10 @@ enum ph_status phi_prim_run(struct phi_prim *prim)
         status = dnnl_memory_set_data_handle(prim->arg[0].user, prim->dnnl->scratch);
     for (int i = first; i < prim->n_args; i++) {
         args[i - first] = (dnnl_exec_arg_t){prim->arg[i].arg, prim->arg[i].inner};
-        if (status == dnnl_success && prim->arg[i].reorder && !prim->arg[i].output)
+        if (status == dnnl_success)
+            status = place(prim, &prim->arg[i]);
+        if (status == dnnl_success && prim->arg[i].reorder && !prim->arg[i].output &&
+            i >= first_reorder)
             status = run_reorder(prim, &prim->arg[i]);
     }
     if (status == dnnl_success)
@@ -241,6 +286,28 @@ enum ph_status phi_prim_run(struct phi_prim *prim)
     if (status == dnnl_success)
         status = dnnl_stream_wait(prim->dnnl->stream);
     return phi_dnnl_status(status, "running a layer", NULL);
+}
+
+enum ph_status phi_prim_run(struct phi_prim *prim)
+{
+    return run(prim, 0);
+}
+
+bool phi_prim_shares_first(const struct phi_prim *a, const struct phi_prim *b)
+{
+    const struct phi_prim_arg *x = &a->arg[1], *y = &b->arg[1];
+    const dnnl_memory_desc_t *dx, *dy;
+
+    if (!x->reorder || !y->reorder || x->output || y->output || x->offset != y->offset)
+        return false;
+    return dnnl_memory_get_memory_desc(x->inner, &dx) == dnnl_success &&
+           dnnl_memory_get_memory_desc(y->inner, &dy) == dnnl_success &&
+           dnnl_memory_desc_equal(dx, dy);
+}
+
+enum ph_status phi_prim_run_after(struct phi_prim *prim)
+{
+    return run(prim, 2);
 }
 
 void phi_prim_fini(struct phi_prim *prim)

@@ -20,6 +20,8 @@ struct phi_dnnl {
     dnnl_stream_t stream;
     void *scratch; /* shared by all primitives of the context */
     size_t n_scratch_bytes;
+    char *work; /* reordered operands, shared too: they live as long as one call */
+    size_t n_work_bytes;
 };
 
 #define PHI_PRIM_ARGS 8
@@ -30,7 +32,9 @@ struct phi_prim_arg {
     dnnl_memory_t user;       /* in the caller's layout */
     dnnl_memory_t inner;      /* in the primitive's layout; == user if they agree */
     dnnl_primitive_t reorder; /* user -> inner, or inner -> user for an output */
-    void *block;              /* memory of inner, owned */
+    void *block;              /* memory of inner, owned; NULL for a place in the shared work */
+    size_t offset;            /* that place */
+    const char *at;           /* where inner points now */
 };
 
 struct phi_prim {
@@ -38,6 +42,7 @@ struct phi_prim {
     dnnl_primitive_t primitive;
     struct phi_prim_arg arg[PHI_PRIM_ARGS];
     int n_args;
+    size_t n_work_bytes; /* of the shared work */
 };
 
 /* Sets the number of threads that networks driven from the calling thread use (1 without OpenMP),
@@ -78,8 +83,22 @@ PH_NODISCARD enum ph_status phi_prim_bind_fixed(struct phi_prim *prim, int arg,
 /* Points operand i to data in its user layout. */
 void phi_prim_set(struct phi_prim *prim, int i, float *data);
 
+/* Sets aside room in the shared work for a result of n_bytes, and tells where it is; the address
+ * may change until all primitives of the context are made. What stands there stays until the next
+ * primitive runs. */
+PH_NODISCARD enum ph_status phi_prim_reserve(struct phi_prim *prim, size_t n_bytes,
+                                             size_t *ret_offset);
+float *phi_prim_room(const struct phi_prim *prim, size_t offset);
+
 /* Runs on the operands set and waits for the end. */
 PH_NODISCARD enum ph_status phi_prim_run(struct phi_prim *prim);
+
+/* True if operand 0 of both is an input with equal content once `a` has run: it need not be
+ * reordered again for `b`. */
+bool phi_prim_shares_first(const struct phi_prim *a, const struct phi_prim *b);
+
+/* As phi_prim_run, right after a primitive that shares operand 0, set to the same data. */
+PH_NODISCARD enum ph_status phi_prim_run_after(struct phi_prim *prim);
 
 /* Accepts a prim that is all zero. */
 void phi_prim_fini(struct phi_prim *prim);

@@ -238,11 +238,12 @@ void phi_tape_seed(struct phi_tape *tape, int node, const float *grad)
 enum ph_status phi_tape_backward(struct phi_tape *tape)
 {
     for (int i = tape->n - 1; i >= 0; i--) {
-        const struct phi_op_run *run = &tape->run[i];
+        struct phi_op_run *run = &tape->run[i];
         enum ph_status status;
 
         if (!tape->seeded[i] || !phi_op_kind(run->node->op)->backward)
             continue;
+        run->fresh = tape->owned[run->node->in[0]] && !tape->seeded[run->node->in[0]];
         status = phi_op_kind(run->node->op)->backward(&tape->run[i]);
         if (status != PH_OK)
             return status;

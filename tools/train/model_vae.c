@@ -17,6 +17,7 @@ struct vae_params {
     double pixel_sd;
     double kl_weight;
     int64_t kl_warmup;
+    bool norm;
 };
 
 static const struct ph_param params_table[] = {
@@ -29,6 +30,8 @@ static const struct ph_param params_table[] = {
              "Of the KL divergence; 1 is the bound itself."),
     PH_INT(struct vae_params, kl_warmup, 0, 0, 1e9, "steps", 0,
            "Rise of the KL divergence's weight from 0."),
+    PH_BOOL(struct vae_params, norm, true, 0,
+            "Batch norm between the layers: sharper pictures after as many steps."),
 };
 
 struct train_model {
@@ -42,9 +45,14 @@ struct train_model {
     size_t draw_batch;
 };
 
+static struct phi_cvae_config config_of(const struct vae_params *params)
+{
+    return (struct phi_cvae_config){(size_t)params->width, (size_t)params->latents, params->norm};
+}
+
 static void build_training(struct train_model *m)
 {
-    const struct phi_cvae_config config = {(size_t)m->params->width, (size_t)m->params->latents};
+    const struct phi_cvae_config config = config_of(m->params);
     struct phi_graph *g = m->net.net.graph;
     float weight = (float)(0.5 / (m->params->pixel_sd * m->params->pixel_sd) / (double)m->batch);
     struct phi_vae_posterior posterior;
@@ -65,7 +73,7 @@ static void build_training(struct train_model *m)
 
 static enum ph_status build_drawing(struct train_model *m, struct ph_error *reterr)
 {
-    const struct phi_cvae_config config = {(size_t)m->params->width, (size_t)m->params->latents};
+    const struct phi_cvae_config config = config_of(m->params);
     struct phi_graph *graph;
 
     if (phi_graph_create(&m->draw.graph) != PH_OK)
@@ -170,6 +178,7 @@ static enum ph_status vae_export(struct train_model *m, struct train_export *ret
     train_note(ret_export, "phosphene.version", "1");
     train_note(ret_export, "cvae.width", "%lld", (long long)m->params->width);
     train_note(ret_export, "cvae.latents", "%lld", (long long)m->params->latents);
+    train_note(ret_export, "cvae.norm", "%d", m->params->norm);
     train_note(ret_export, "picture", "3x64x64 in 0..1");
     return PH_OK;
 }

@@ -141,15 +141,14 @@ static void prednet_closed_form(void **state)
 }
 
 /* A convolutional VAE on two kinds of pictures: its loss must fall well below where it began. */
-static void vae_learns(void **state)
+static void vae_learns(const struct phi_cvae_config *config)
 {
-    const struct phi_cvae_config config = {.width = 4, .n_latent = 2};
     const struct phi_optim_config adam = {.kind = PHI_ADAM, .lr = 3e-3f};
     struct phi_tape_options options = {.train_prefix = "cvae."};
     int x = phi_graph_input(graph, "x", PHI_SHAPE(4, 3, 64, 64));
     int eps = phi_graph_input(graph, "eps", PHI_SHAPE(4, 2));
-    struct phi_vae_posterior q = phi_cvae_encode(graph, &config, x);
-    int logits = phi_cvae_decode(graph, &config, phi_vae_sample(graph, &q, eps));
+    struct phi_vae_posterior q = phi_cvae_encode(graph, config, x);
+    int logits = phi_cvae_decode(graph, config, phi_vae_sample(graph, &q, eps));
     int loss = phi_vae_loss(graph, phi_vae_bernoulli(graph, logits, x),
                             phi_loss_kl_standard(graph, q.mean, q.logvar));
     struct phi_tape *tape = NULL;
@@ -157,7 +156,6 @@ static void vae_learns(void **state)
     struct phi_rng rng;
     float first = 0, last = 0;
 
-    (void)state;
     assert_ok(phi_init_graph(weights, graph, PHI_INIT_HE_NORMAL, 0, 2, &err), err);
     assert_ok(phi_tape_create(graph, weights, &options, &tape, &err), err);
     assert_ok(phi_optim_create(weights, "cvae.", &adam, &optim, &err), err);
@@ -176,6 +174,18 @@ static void vae_learns(void **state)
     assert_true(isfinite(last) && last < 0.7f * first);
     phi_optim_destroy(&optim);
     phi_tape_destroy(&tape);
+}
+
+static void plain_vae_learns(void **state)
+{
+    (void)state;
+    vae_learns(&(struct phi_cvae_config){.width = 4, .n_latent = 2});
+}
+
+static void normed_vae_learns(void **state)
+{
+    (void)state;
+    vae_learns(&(struct phi_cvae_config){.width = 4, .n_latent = 2, .norm = true});
 }
 
 static const struct phi_stack_layer features[2] = {{4, true}, {4, false}};
@@ -245,7 +255,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(compact_sizes, begin, end),
         cmocka_unit_test_setup_teardown(prednet_sizes, begin, end),
         cmocka_unit_test_setup_teardown(prednet_closed_form, begin, end),
-        cmocka_unit_test_setup_teardown(vae_learns, begin, end),
+        cmocka_unit_test_setup_teardown(plain_vae_learns, begin, end),
+        cmocka_unit_test_setup_teardown(normed_vae_learns, begin, end),
         cmocka_unit_test_setup_teardown(dand_resumes_exactly, begin, end),
     };
 
