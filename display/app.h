@@ -27,6 +27,8 @@ struct phi_display_config {
     const char *label; /* what kind of data is shown, "" for real ones */
     phi_stimulus_fn *stimulus;
     void *stimulus_context;
+    const struct phi_panel
+        *axes; /* of the decoder's latents, for the panel of attributes; or NULL */
     /* Saves a picture rgb[height][width][3]; called by the screenshot key. NULL: no key. */
     void (*screenshot)(void *context, const uint8_t *rgb, int width, int height);
     void *screenshot_context;

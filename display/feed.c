@@ -104,6 +104,18 @@ static bool take_shown(struct phi_view *view, struct phi_scene *scene)
     return any;
 }
 
+static bool take_latent(struct phi_view *view, struct phi_scene *scene)
+{
+    const struct ph_frame *latent;
+    size_t newest;
+
+    if (!scene->config.axes || !phi_view_newest_slot(view, &newest) ||
+        !phi_view_latent(view, newest, &latent) || !latent)
+        return false;
+    phi_scene_set_latent(scene, latent);
+    return true;
+}
+
 static bool take_pictures(struct phi_view *view, struct phi_scene *scene, size_t g)
 {
     const struct ph_frame *frame;
@@ -158,6 +170,7 @@ bool phi_feed_update(struct phi_view *view, struct phi_scene *scene)
         any = true;
     }
     any |= take_shown(view, scene);
+    any |= take_latent(view, scene);
     for (size_t g = 0; g < phi_view_info(view)->n_generators && g < PHI_SCENE_GENERATORS; g++)
         any |= take_pictures(view, scene, g);
     judge_state(&status, scene);

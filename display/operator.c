@@ -136,19 +136,61 @@ static void draw_stimulus(const struct view *v, struct phi_rect rect, int32_t in
               PHI_COLOUR_TEXT, "%s, onset %.1f s", label, onset_s);
 }
 
+/* Several faces beside each other: samples of the posterior. */
+static bool is_strip(const struct phi_picture *picture)
+{
+    return picture->width >= 2 * picture->height && picture->height > 0;
+}
+
+/* The strip of samples under the first reconstruction; returns what it leaves of `rect`. */
+static struct phi_rect draw_samples(const struct view *v, struct phi_rect rect)
+{
+    const struct phi_picture *strip = NULL;
+    struct phi_rect below, room;
+    int h;
+
+    for (unsigned i = 1; i < v->scene->n_generators && !strip; i++)
+        if (is_strip(&v->scene->now[i]))
+            strip = &v->scene->now[i];
+    if (!strip)
+        return rect;
+    h = rect.w * (int)strip->height / (int)strip->width + phi_font_line(v->fonts->small) + 6;
+    h = h > rect.h * 3 / 10 ? rect.h * 3 / 10 : h;
+    below = (struct phi_rect){rect.x, rect.y + rect.h - h, rect.w, h};
+    room = phi_operator_pane(v, below, "samples of the posterior: what they share is settled");
+    phi_canvas_rgb_smooth(v->canvas, phi_rect_fit(room, (int)strip->width, (int)strip->height),
+                          strip->rgb, (int)strip->width, (int)strip->height);
+    rect.h -= h + 4;
+    return rect;
+}
+
+/* The first two generators that draw one picture each; returns how many there are. */
+static int choose_pictures(const struct phi_scene *scene, unsigned chosen[2])
+{
+    int n = 0;
+
+    for (unsigned i = 0; i < scene->n_generators && n < 2; i++)
+        if (i == 0 || !is_strip(&scene->now[i]))
+            chosen[n++] = i;
+    return n;
+}
+
 static void draw_pictures(const struct view *v, struct phi_rect row)
 {
     const struct phi_scene *scene = v->scene;
-    unsigned n = scene->n_generators > 0 ? scene->n_generators : 1;
-    int columns = (int)(n > 2 ? 2 : n) + 1;
+    unsigned chosen[2] = {0};
+    int n = choose_pictures(scene, chosen), columns = (n > 0 ? n : 1) + 1;
     const struct phi_tile *tile;
     char title[64];
 
     for (int i = 0; i < columns - 1; i++) {
         struct phi_rect rect = {row.x + i * row.w / columns, row.y, row.w / columns - 4, row.h};
+        const struct phi_picture *picture = &scene->now[chosen[i]];
 
-        (void)snprintf(title, sizeof title, "reconstruction: %s", scene->now[i].generator);
-        draw_picture(v, rect, scene->n_generators ? title : "reconstruction", &scene->now[i]);
+        if (i == 0)
+            rect = draw_samples(v, rect);
+        (void)snprintf(title, sizeof title, "reconstruction: %s", picture->generator);
+        draw_picture(v, rect, n ? title : "reconstruction", picture);
     }
     /* The true picture of the moment that the first reconstruction speaks of. */
     tile = scene->now[0].width > 0 && scene->now[0].latent.trial != PH_NO_TRIAL
@@ -215,6 +257,27 @@ static void draw_film(const struct view *v, struct phi_rect rect)
                                         room.h},
                       tile);
     }
+}
+
+/* Attributes of the newest statement; returns what the pane leaves of `rect`, all without axes. */
+static struct phi_rect draw_attributes(const struct view *v, struct phi_rect rect)
+{
+    const struct phi_scene *scene = v->scene;
+    struct phi_rect right = {rect.x + rect.w * 52 / 100, rect.y, rect.w - rect.w * 52 / 100,
+                             rect.h};
+    struct phi_rect room;
+    char title[96];
+
+    if (!scene->config.axes)
+        return rect;
+    if (scene->has_along)
+        (void)snprintf(title, sizeof title, "attributes (sd), stimulus at %.1f s",
+                       scene->stated.stimulus_s);
+    room = phi_operator_pane(v, right, scene->has_along ? title : "attributes: no statement yet");
+    if (scene->has_along)
+        phi_panel_draw(v->canvas, v->fonts->small, room, scene->config.axes, &scene->along);
+    rect.w = rect.w * 52 / 100 - 4;
+    return rect;
 }
 
 static void draw_timeline(const struct view *v, struct phi_rect rect)
@@ -314,7 +377,8 @@ void phi_operator_draw(struct phi_canvas *canvas, const struct phi_operator_font
         draw_film(&v, (struct phi_rect){4, y + pictures_h + 4, w, film_h});
         y += pictures_h + film_h + 8;
     }
-    phi_operator_draw_brain(&v, (struct phi_rect){4, y, w * 45 / 100 - 4, rest_h});
+    phi_operator_draw_brain(&v,
+                            draw_attributes(&v, (struct phi_rect){4, y, w * 45 / 100 - 4, rest_h}));
     phi_operator_draw_plots(&v, (struct phi_rect){4 + w * 45 / 100, y, w - w * 45 / 100, rest_h},
                             !pictures);
     y += rest_h + 4;

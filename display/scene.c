@@ -250,6 +250,18 @@ void phi_scene_set_now(struct phi_scene *scene, const struct ph_frame *image, in
         (void)fill_picture(scene, &scene->now[i], image, shown_ns);
 }
 
+void phi_scene_set_latent(struct phi_scene *scene, const struct ph_frame *latent)
+{
+    const struct phi_panel *axes = scene->config.axes;
+
+    if (!axes || latent->kind != PH_FRAME_LATENT || latent->rank != 2 || latent->dims[0] < 2 ||
+        latent->dims[1] != axes->p)
+        return;
+    phi_panel_measure(axes, latent->data, &scene->along);
+    scene->stated = latent->u.latent;
+    scene->has_along = true;
+}
+
 /* Where the strongest value stands. */
 static void find_peak(const struct phi_scene *scene, struct phi_scene_map *map)
 {

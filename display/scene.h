@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "display/panel.h"
 #include "display/plot.h"
 #include "phosphene/frame.h"
 #include "phosphene/host.h"
@@ -77,7 +78,8 @@ struct phi_scene_config {
     const char *label;         /* what kind of data is shown, "" for real ones */
     phi_stimulus_fn *stimulus; /* or NULL */
     void *stimulus_context;
-    double stale_s; /* a statement older than this is marked; 0: 2 TR */
+    const struct phi_panel *axes; /* of the decoder's latents, or NULL; must outlive the scene */
+    double stale_s;               /* a statement older than this is marked; 0: 2 TR */
 };
 
 struct phi_scene {
@@ -86,6 +88,9 @@ struct phi_scene {
     unsigned n_generators;
     struct phi_tile tiles[PHI_SCENE_TILES]; /* ring by trial number */
     uint32_t newest_trial;                  /* PH_NO_TRIAL: none yet */
+    struct phi_panel_values along;          /* the newest statement along config.axes */
+    struct ph_latent stated;                /* what it speaks of */
+    bool has_along;
     struct ph_event newest_event;
     bool has_event;
 
@@ -128,6 +133,9 @@ void phi_scene_add_event(struct phi_scene *scene, const struct ph_event *event);
 void phi_scene_add_tile(struct phi_scene *scene, const struct ph_frame *image, int64_t shown_ns);
 /* The moving picture of a generator; pictures larger than max_width x max_height are ignored. */
 void phi_scene_set_now(struct phi_scene *scene, const struct ph_frame *image, int64_t shown_ns);
+/* The newest statement, [2][n]: measured along the axes, where there are axes of so many latents.
+ */
+void phi_scene_set_latent(struct phi_scene *scene, const struct ph_frame *latent);
 /* The newest map in place `slot`. */
 void phi_scene_set_map(struct phi_scene *scene, size_t slot, const struct phi_shown_map *map);
 /* The newest curves in place `slot`. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,15 +7,14 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli.h"
-#include "decode/ridge.h"
+#include "decode/axes.h"
 #include "eval/faces.h"
 #include "io/safetensors.h"
 #include "tools/stimuli/set.h"
 #include "tools/stimuli/sheet.h"
 
-#define N_PENALTIES 9
-#define N_STEPS     7
-#define NAME        64
+#define N_STEPS 7
+#define NAME    64
 
 struct axes_args {
     const char *out, *generator, *sheet;
@@ -31,22 +29,18 @@ struct axes {
     const struct axes_args *args;
     size_t n, p, k;
     double *x, *y;
-    double *weights, *intercept; /* [p][k], [k] */
-    double *axis;                /* [k][p], rows of unit length */
-    double *slope;               /* [k] change of the attribute per sd along its axis */
-    double *r2;                  /* [k] explained, each picture left out */
-    double *cosine[2];           /* [k][k] between axes, before and after orthogonalising */
-    char (*names)[NAME];         /* [k] */
-    bool *base;                  /* [k] named by --orthogonal */
+    struct phi_axes *fit;
+    char (*names)[NAME];       /* [k] */
+    size_t base[CLI_MAX_LIST]; /* numbers of the attributes that --orthogonal names */
+    char space[64];            /* the latents', "" unknown */
 };
 
 static void free_axes(struct axes *a)
 {
-    void *blocks[] = {a->x,  a->y,         a->weights,   a->intercept, a->axis, a->slope,
-                      a->r2, a->cosine[0], a->cosine[1], a->names,     a->base};
-
-    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
-        phi_free(blocks[i]);
+    phi_free(a->x);
+    phi_free(a->y);
+    phi_free(a->names);
+    phi_axes_destroy(&a->fit);
 }
 
 /* ---- input ---- */
@@ -76,8 +70,11 @@ static enum ph_status read_latents(const char *path, struct axes *a, struct ph_e
     if (status == PH_OK)
         status = phi_safetensors_expect(file, "latents", 2, any, &tensor, reterr);
     if (status == PH_OK) {
+        const char *space = phi_safetensors_metadata(file, "latents.space");
+
         a->n = tensor->shape[0];
         a->p = tensor->shape[1];
+        (void)phi_str_copy(a->space, sizeof a->space, space ? space : "");
         status = phi_safetensors_load_f64(file, "latents", 2, tensor->shape, &a->x, reterr);
     }
     phi_safetensors_close(&file);
@@ -112,160 +109,40 @@ static enum ph_status read_attributes(const char *folder, struct axes *a, struct
     return status;
 }
 
-static enum ph_status take_memory(struct axes *a, struct ph_error *reterr)
-{
-    a->weights = phi_calloc2(a->p, a->k, sizeof(double));
-    a->intercept = phi_calloc(a->k, sizeof(double));
-    a->axis = phi_calloc2(a->k, a->p, sizeof(double));
-    a->slope = phi_calloc(a->k, sizeof(double));
-    a->r2 = phi_calloc(a->k, sizeof(double));
-    a->cosine[0] = phi_calloc2(a->k, a->k, sizeof(double));
-    a->cosine[1] = phi_calloc2(a->k, a->k, sizeof(double));
-    a->base = phi_calloc(a->k, sizeof(bool));
-    return a->weights && a->intercept && a->axis && a->slope && a->r2 && a->cosine[0] &&
-                   a->cosine[1] && a->base
-               ? PH_OK
-               : phi_error_nomem(reterr, "axes", a->p * a->k * sizeof(double));
-}
-
 /* ---- the regression ---- */
 
-/* r2 of attribute j when each picture is predicted from the others. */
-static double explained(const struct axes *a, const double *pred, size_t j)
-{
-    double mean = 0, rss = 0, tss = 0;
-
-    for (size_t i = 0; i < a->n; i++)
-        mean += a->y[i * a->k + j] / (double)a->n;
-    for (size_t i = 0; i < a->n; i++) {
-        double y = a->y[i * a->k + j], d = y - pred[i * a->k + j];
-
-        rss += d * d;
-        tss += (y - mean) * (y - mean);
-    }
-    return tss > 0 ? 1 - rss / tss : 0;
-}
-
-/* Each attribute's own penalty: the one that predicts pictures left out best. */
-static enum ph_status choose_penalties(const struct phi_ridge_path *path, struct axes *a,
-                                       double *lambda, double *pred, struct ph_error *reterr)
-{
-    enum ph_status status = PH_OK;
-
-    for (int i = 0; status == PH_OK && i < N_PENALTIES; i++) {
-        double penalty = (double)a->n * pow(10, -4 + 0.5 * i);
-
-        status = phi_ridge_path_loo(path, penalty, PHI_ROWS_SEPARATE, pred, reterr);
-        for (size_t j = 0; status == PH_OK && j < a->k; j++) {
-            double r2 = explained(a, pred, j);
-
-            if (i == 0 || r2 > a->r2[j]) {
-                a->r2[j] = r2;
-                lambda[j] = penalty;
-            }
-        }
-    }
-    return status;
-}
-
-static enum ph_status regress(struct axes *a, struct ph_error *reterr)
-{
-    const struct phi_ridge_problem problem = {a->x, a->y, a->n, a->p, a->k};
-    double *pred = phi_calloc2(a->n, a->k, sizeof *pred);
-    struct phi_ridge_path path = {0};
-    enum ph_status status = pred ? phi_ridge_path_create(&problem, true, &path, reterr)
-                                 : phi_error_nomem(reterr, "predictions", a->n * a->k * 8);
-
-    if (status == PH_OK)
-        status = choose_penalties(&path, a, a->slope, pred, reterr);
-    if (status == PH_OK)
-        phi_ridge_path_weights(&path, a->slope, a->weights, a->intercept);
-    phi_ridge_path_fini(&path);
-    phi_free(pred);
-    return status;
-}
-
-static double dot(const double *a, const double *b, size_t n)
-{
-    double sum = 0;
-
-    for (size_t i = 0; i < n; i++)
-        sum += a[i] * b[i];
-    return sum;
-}
-
-static void normalise(double *row, size_t n)
-{
-    double length = sqrt(dot(row, row, n));
-
-    for (size_t i = 0; i < n && length > 1e-12; i++)
-        row[i] /= length;
-}
-
-static void set_cosines(const struct axes *a, double *cosine)
-{
-    for (size_t i = 0; i < a->k; i++)
-        for (size_t j = 0; j < a->k; j++)
-            cosine[i * a->k + j] = dot(a->axis + i * a->p, a->axis + j * a->p, a->p);
-}
-
-static void take_out(struct axes *a, size_t from, size_t which)
-{
-    double *row = a->axis + from * a->p;
-    const double *base = a->axis + which * a->p;
-    double share = dot(row, base, a->p);
-
-    for (size_t i = 0; i < a->p; i++)
-        row[i] -= share * base[i];
-}
-
-/* Gram-Schmidt over the base axes in the order given; then all others lose their share of them. */
-static enum ph_status orthogonalise(struct axes *a, struct ph_error *reterr)
+static enum ph_status find_base(struct axes *a, struct ph_error *reterr)
 {
     const struct cli_list *list = &a->args->orthogonal;
-    size_t base[CLI_MAX_LIST];
 
     for (size_t b = 0; b < list->n; b++) {
-        base[b] = a->k;
+        a->base[b] = a->k;
         for (size_t j = 0; j < a->k; j++)
             if (strcmp(a->names[j], list->items[b]) == 0)
-                base[b] = j;
-        if (base[b] == a->k)
+                a->base[b] = j;
+        if (a->base[b] == a->k)
             return phi_error(reterr, PH_E_INVAL, "the stimuli have no attribute '%s'",
                              list->items[b]);
-        for (size_t c = 0; c < b && !a->base[base[b]]; c++)
-            take_out(a, base[b], base[c]);
-        normalise(a->axis + base[b] * a->p, a->p);
-        a->base[base[b]] = true;
-    }
-    for (size_t j = 0; j < a->k; j++) {
-        for (size_t b = 0; b < list->n && !a->base[j]; b++)
-            take_out(a, j, base[b]);
-        normalise(a->axis + j * a->p, a->p);
     }
     return PH_OK;
 }
 
+static bool is_base(const struct axes *a, size_t j)
+{
+    bool found = false;
+
+    for (size_t b = 0; b < a->args->orthogonal.n; b++)
+        found |= a->base[b] == j;
+    return found;
+}
+
 static enum ph_status make_axes(struct axes *a, struct ph_error *reterr)
 {
-    enum ph_status status = regress(a, reterr);
+    const struct phi_axes_problem problem = {
+        a->x, a->y, a->n, a->p, a->k, a->base, a->args->orthogonal.n};
+    enum ph_status status = find_base(a, reterr);
 
-    if (status != PH_OK)
-        return status;
-    for (size_t j = 0; j < a->k; j++) {
-        for (size_t i = 0; i < a->p; i++)
-            a->axis[j * a->p + i] = a->weights[i * a->k + j];
-        normalise(a->axis + j * a->p, a->p);
-    }
-    set_cosines(a, a->cosine[0]);
-    status = orthogonalise(a, reterr);
-    set_cosines(a, a->cosine[1]);
-    for (size_t j = 0; j < a->k; j++) {
-        a->slope[j] = 0;
-        for (size_t i = 0; i < a->p; i++)
-            a->slope[j] += a->axis[j * a->p + i] * a->weights[i * a->k + j];
-    }
-    return status;
+    return status == PH_OK ? phi_axes_fit(&problem, &a->fit, reterr) : status;
 }
 
 /* ---- output ---- */
@@ -283,16 +160,18 @@ static struct phi_safetensors_tensor tensor(const char *name, size_t n_rows, siz
 static enum ph_status write_axes(const struct axes *a, struct ph_error *reterr)
 {
     const struct phi_safetensors_tensor tensors[] = {
-        tensor("axes", a->k, a->p, a->axis),
-        tensor("slope", a->k, 0, a->slope),
-        tensor("intercept", a->k, 0, a->intercept),
-        tensor("r2", a->k, 0, a->r2),
-        tensor("cosine.before", a->k, a->k, a->cosine[0]),
-        tensor("cosine", a->k, a->k, a->cosine[1])};
+        tensor("axes", a->k, a->p, a->fit->axis),
+        tensor("slope", a->k, 0, a->fit->slope),
+        tensor("intercept", a->k, 0, a->fit->intercept),
+        tensor("r2", a->k, 0, a->fit->r2),
+        tensor("cosine.before", a->k, a->k, a->fit->cosine_before),
+        tensor("cosine", a->k, a->k, a->fit->cosine)};
     char *names = phi_calloc(a->k, NAME + 1);
-    struct phi_safetensors_pair pairs[] = {
-        {"phosphene.kind", "axes"}, {"phosphene.version", "1"}, {"attribute_names", names}};
-    const struct phi_safetensors_content content = {tensors, 6, pairs, 3};
+    struct phi_safetensors_pair pairs[] = {{"phosphene.kind", "axes"},
+                                           {"phosphene.version", "1"},
+                                           {"attribute_names", names},
+                                           {"latents.space", a->space}};
+    const struct phi_safetensors_content content = {tensors, 6, pairs, *a->space ? 4U : 3U};
     size_t length = 0;
     enum ph_status status;
 
@@ -313,7 +192,8 @@ static size_t ranked(const struct axes *a, size_t rank)
         size_t n_better = 0;
 
         for (size_t i = 0; i < a->k; i++)
-            n_better += a->r2[i] > a->r2[j] || (i < j && !(a->r2[i] < a->r2[j]));
+            n_better +=
+                a->fit->r2[i] > a->fit->r2[j] || (i < j && !(a->fit->r2[i] < a->fit->r2[j]));
         if (n_better == rank)
             return j;
     }
@@ -333,7 +213,7 @@ static enum ph_status put_axis(struct eval_faces *faces, const struct axes *a, s
         double at = a->args->range_sd * (2 * (double)col / (N_STEPS - 1) - 1);
 
         for (size_t i = 0; i < a->p; i++)
-            z[i] = (float)(at * a->axis[axis * a->p + i]);
+            z[i] = (float)(at * a->fit->axis[axis * a->p + i]);
         status = eval_faces_draw(faces, z, rgb, reterr);
         if (status == PH_OK)
             phi_sheet_put(sheet, (struct phi_sheet_cell){row, col}, EVAL_FACE_SIDE, EVAL_FACE_SIDE,
@@ -383,15 +263,16 @@ static void report(const struct axes *a)
         for (size_t row = 0; row < a->k && row < (size_t)a->args->n_rows; row++) {
             size_t j = ranked(a, row);
 
-            printf("  %-24s R2 left out %.3f, %+.3f a sd%s\n", a->names[j], a->r2[j], a->slope[j],
-                   a->base[j] ? ", base" : "");
+            printf("  %-24s R2 left out %.3f, %+.3f a sd%s\n", a->names[j], a->fit->r2[j],
+                   a->fit->slope[j], is_base(a, j) ? ", base" : "");
         }
         return;
     }
     answer = json_object();
     for (size_t j = 0; j < a->k; j++)
-        (void)json_object_set_new(answer, a->names[j],
-                                  json_pack("{s:f, s:f}", "r2", a->r2[j], "slope", a->slope[j]));
+        (void)json_object_set_new(
+            answer, a->names[j],
+            json_pack("{s:f, s:f}", "r2", a->fit->r2[j], "slope", a->fit->slope[j]));
     (void)json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     (void)putchar('\n');
     json_decref(answer);
@@ -425,8 +306,6 @@ static int run_axes(const struct cli_command *self, int argc, char **argv)
     status = read_latents(rest.operands[0], &a, &err);
     if (status == PH_OK)
         status = read_attributes(rest.operands[1], &a, &err);
-    if (status == PH_OK)
-        status = take_memory(&a, &err);
     if (status == PH_OK)
         status = make_axes(&a, &err);
     if (status == PH_OK)

@@ -27,6 +27,10 @@ struct watch {
     struct phi_safetensors *stimuli; /* NULL where none are known */
     const uint8_t *images;           /* [n][h][w][3] in it */
     size_t n_stimuli, height, width;
+    char axes_path[PHI_PATH_MAX];
+    struct phi_panel panel; /* n is 0 where there are no axes */
+    float *directions;      /* [panel.n][panel.p] */
+    uint64_t space;         /* of the axes' latents, 0 unknown */
     unsigned n_screenshots;
 };
 
@@ -56,6 +60,7 @@ static const struct setting {
     {"subject.fixation", FLAG, offsetof(struct watch, config.subject.fixation), 0, 1},
     {"subject.photodiode", FLAG, offsetof(struct watch, config.subject.photodiode), 0, 1},
     {"stimuli", PATH, offsetof(struct watch, stimuli_path), 0, 0},
+    {"axes", PATH, offsetof(struct watch, axes_path), 0, 0},
     {"label", TEXT, offsetof(struct watch, label), 0, MAX_TEXT},
     {"hold_s", REAL, offsetof(struct watch, hold_s), -1, 1e6},
     {"refresh_hz", REAL, offsetof(struct watch, config.refresh_hz), 0, 1000},
@@ -179,13 +184,94 @@ static enum ph_status open_stimuli(struct watch *watch, struct ph_error *reterr)
     return PH_OK;
 }
 
-/* Puts the setting's place before what was wrong with the stimuli. */
-static void refuse_stimuli(const struct phi_run *run, struct ph_error *reterr)
+/* Row `from` of the file's axes as the panel's next. */
+static void take_axis(const struct phi_safetensors *file, const double *axes, size_t from,
+                      struct watch *watch)
+{
+    const char *name = phi_safetensors_metadata(file, "attribute_names");
+    struct phi_panel *panel = &watch->panel;
+    size_t length;
+
+    for (size_t i = 0; name && i < from; i++) {
+        name = strchr(name, '\n');
+        name = name ? name + 1 : NULL;
+    }
+    length = name ? strcspn(name, "\n") : 0;
+    length = length < PHI_PANEL_NAME ? length : PHI_PANEL_NAME - 1;
+    if (length)
+        memcpy(panel->names[panel->n], name, length);
+    for (size_t i = 0; i < panel->p; i++)
+        watch->directions[panel->n * panel->p + i] = (float)axes[from * panel->p + i];
+    panel->n++;
+}
+
+/* The axes that are predicted best, most first, as many as the panel has rows. */
+static void take_best(const struct phi_safetensors *file, const double *axes, const double *r2,
+                      size_t k, struct watch *watch)
+{
+    for (size_t rank = 0; rank < k && rank < PHI_PANEL_MAX; rank++)
+        for (size_t j = 0; j < k; j++) {
+            size_t n_better = 0;
+
+            for (size_t i = 0; i < k; i++)
+                n_better += r2[i] > r2[j] || (i < j && !(r2[i] < r2[j]));
+            if (n_better == rank)
+                take_axis(file, axes, j, watch);
+        }
+}
+
+static enum ph_status load_axes(const struct phi_safetensors *file, struct watch *watch,
+                                struct ph_error *reterr)
+{
+    const size_t any[2] = {0, 0};
+    const struct phi_safetensors_tensor *tensor;
+    const char *space = phi_safetensors_metadata(file, "latents.space");
+    double *axes = NULL, *r2 = NULL;
+    int64_t version;
+    enum ph_status status = phi_safetensors_expect_kind(file, "axes", 1, &version, reterr);
+
+    if (status == PH_OK)
+        status = phi_safetensors_expect(file, "axes", 2, any, &tensor, reterr);
+    if (status == PH_OK)
+        status = phi_safetensors_load_f64(file, "axes", 2, tensor->shape, &axes, reterr);
+    if (status == PH_OK)
+        status = phi_safetensors_load_f64(file, "r2", 1, tensor->shape, &r2, reterr);
+    if (status == PH_OK) {
+        watch->panel.p = tensor->shape[1];
+        watch->space = space ? ph_space_hash(space) : 0;
+        watch->directions = phi_calloc2(PHI_PANEL_MAX, watch->panel.p, sizeof(float));
+        watch->panel.directions = watch->directions;
+        if (watch->directions)
+            take_best(file, axes, r2, tensor->shape[0], watch);
+        else
+            status = phi_error_nomem(reterr, "axes", watch->panel.p * sizeof(float));
+    }
+    phi_free(axes);
+    phi_free(r2);
+    return status;
+}
+
+static enum ph_status open_axes(struct watch *watch, struct ph_error *reterr)
+{
+    struct phi_safetensors *file = NULL;
+    enum ph_status status;
+
+    if (!watch->axes_path[0])
+        return PH_OK;
+    status = phi_safetensors_open(watch->axes_path, &file, reterr);
+    if (status == PH_OK)
+        status = load_axes(file, watch, reterr);
+    phi_safetensors_close(&file);
+    return status;
+}
+
+/* Puts the setting's place before what was wrong with its file. */
+static void refuse_file(const struct phi_run *run, const char *key, struct ph_error *reterr)
 {
     for (size_t i = 0; i < run->n_display; i++)
-        if (strcmp(run->display[i].key, "stimuli") == 0)
-            (void)phi_error_prefix(reterr, "%s:%d:%d: display.stimuli", run->path,
-                                   run->display[i].line, run->display[i].column);
+        if (strcmp(run->display[i].key, key) == 0)
+            (void)phi_error_prefix(reterr, "%s:%d:%d: display.%s", run->path, run->display[i].line,
+                                   run->display[i].column, key);
 }
 
 static enum ph_status read_all(const struct phi_run *run, bool with_files, struct watch *watch,
@@ -196,7 +282,12 @@ static enum ph_status read_all(const struct phi_run *run, bool with_files, struc
     if (status == PH_OK && with_files) {
         status = open_stimuli(watch, reterr);
         if (status != PH_OK)
-            refuse_stimuli(run, reterr);
+            refuse_file(run, "stimuli", reterr);
+    }
+    if (status == PH_OK && with_files) {
+        status = open_axes(watch, reterr);
+        if (status != PH_OK)
+            refuse_file(run, "axes", reterr);
     }
     return status;
 }
@@ -300,6 +391,7 @@ void watch_destroy(struct watch **watch)
     if (!watch || !*watch)
         return;
     phi_safetensors_close(&(*watch)->stimuli);
+    phi_free((*watch)->directions);
     phi_free(*watch);
     *watch = NULL;
 }
@@ -373,6 +465,24 @@ static bool may_leave(void *arg)
            (leaving->watch->hold_s >= 0 && now_s - leaving->ended_s >= leaving->watch->hold_s);
 }
 
+/* Axes of another space than the decoder's latents would show plausible wrong numbers. */
+static void choose_axes(struct watch *watch, const struct phi_view_info *info)
+{
+    const struct phi_panel *panel = &watch->panel;
+
+    watch->config.axes = NULL;
+    if (panel->n == 0)
+        return;
+    if (panel->p == info->n_components &&
+        (!watch->space || !info->space || watch->space == info->space))
+        watch->config.axes = panel;
+    else
+        (void)fprintf(stderr,
+                      "phos: the axes in %s are of %zu latents of another model than the decoder's "
+                      "%u: no panel of attributes\n",
+                      watch->axes_path, panel->p, info->n_components);
+}
+
 void watch_attend(void *arg, struct phi_view *view, bool (*ended)(void *context), void *context)
 {
     struct watch *watch = arg;
@@ -381,6 +491,7 @@ void watch_attend(void *arg, struct phi_view *view, bool (*ended)(void *context)
     struct ph_error err;
 
     watch->config.subject_generator = find_generator(watch, view);
+    choose_axes(watch, phi_view_info(view));
     if (phi_display_create(view, &watch->config, &display, &err) != PH_OK) {
         (void)fprintf(stderr, "phos: %s; going on without a window\n", err.text);
         watch->config.headless = true;
@@ -400,15 +511,20 @@ void watch_attend(void *arg, struct phi_view *view, bool (*ended)(void *context)
 
 /* The recording keeps the run file in a folder of its own, from where a relative path leads
  * nowhere. */
-static enum ph_status keep_stimuli_path(struct phi_run *run, const struct watch *watch,
-                                        struct ph_error *reterr)
+static enum ph_status keep_paths(struct phi_run *run, const struct watch *watch,
+                                 struct ph_error *reterr)
 {
+    const char *const keys[] = {"stimuli", "axes"};
+    const char *const paths[] = {watch->stimuli_path, watch->axes_path};
     char text[PHI_PATH_MAX + 32];
+    enum ph_status status = PH_OK;
 
-    if (!watch->stimuli_path[0])
-        return PH_OK;
-    (void)snprintf(text, sizeof text, "display.stimuli=%s", watch->stimuli_path);
-    return phi_run_set(run, text, reterr);
+    for (size_t i = 0; status == PH_OK && i < 2; i++) {
+        (void)snprintf(text, sizeof text, "display.%s=%s", keys[i], paths[i]);
+        if (paths[i][0])
+            status = phi_run_set(run, text, reterr);
+    }
+    return status;
 }
 
 int watch_run(struct phi_run *run, struct session_options *session, bool headless)
@@ -418,7 +534,7 @@ int watch_run(struct phi_run *run, struct session_options *session, bool headles
     int code;
 
     if (watch_create(run, headless, session_out_dir(run, session), &watch, &err) != PH_OK ||
-        keep_stimuli_path(run, watch, &err) != PH_OK) {
+        keep_paths(run, watch, &err) != PH_OK) {
         watch_destroy(&watch);
         return err.status == PH_E_INVAL ? cli_fail_as(CLI_CONFIG, &err) : cli_fail(&err);
     }

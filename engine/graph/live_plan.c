@@ -68,6 +68,7 @@ static void fill_info(struct phi_live *live, struct phi_view_info *info)
         if (stage->type->kind == PH_STAGE_DECODER) {
             (void)phi_str_copy(info->decoder, sizeof info->decoder, stage->name);
             info->n_components = stage->out.dims[1];
+            info->space = stage->out.layout;
         }
         if (stage->type->kind == PH_STAGE_GENERATOR) {
             size_t g = info->n_generators++;

@@ -264,7 +264,8 @@ static enum ph_status check_out(const struct phi_stage *stage, struct ph_error *
     if (stage->type->kind == PH_STAGE_FILTER)
         good = kind == PH_FRAME_VOLUME || kind == PH_FRAME_VECTOR;
     else if (stage->type->kind == PH_STAGE_DECODER)
-        good = kind == PH_FRAME_LATENT && stage->out.rank == 2 && stage->out.dims[0] == 2;
+        good = kind == PH_FRAME_LATENT && stage->out.rank == 2 && stage->out.dims[0] >= 2 &&
+               stage->out.dims[0] <= 2 + PH_MAX_SAMPLES;
     else if (stage->type->kind == PH_STAGE_GENERATOR)
         good = kind == PH_FRAME_IMAGE && stage->out.rank == 3 && stage->out.dims[2] == 3;
     else if (stage->type->kind == PH_STAGE_SOURCE)

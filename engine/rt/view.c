@@ -349,8 +349,10 @@ void phi_view_put_volume(struct phi_view *view, const struct ph_frame *frame)
 void phi_view_put_latent(struct phi_view *view, const struct ph_frame *frame)
 {
     size_t slot = slot_of(view, &frame->u.latent);
+    struct ph_frame statement = *frame; /* samples are for generators */
 
-    put_frame(view, view->latents[slot], view->latent_bytes, frame);
+    statement.dims[0] = 2;
+    put_frame(view, view->latents[slot], view->latent_bytes, &statement);
     atomic_store_explicit(&view->newest_slot, (int)slot, memory_order_release);
 }
 

@@ -55,6 +55,7 @@ struct phi_view_info {
     bool has_decoder;
     char decoder[32];
     uint32_t n_components; /* of the latent */
+    uint64_t space;        /* that it is in (ph_space_hash), 0 if unknown */
     size_t n_generators;
     struct {
         char name[32];
@@ -152,7 +153,8 @@ bool phi_view_picture(struct phi_view *view, size_t g, size_t slot,
  * only after phi_view_move. True if new since the last call. */
 bool phi_view_moving(struct phi_view *view, size_t g, const struct ph_frame **ret_frame);
 
-/* The newest statement about a trial slot, float32 [2][n_components]: mean, sd. */
+/* The newest statement about a trial slot, float32 [2][n_components]: mean, sd; without the samples
+ * that the decoder may have drawn. */
 bool phi_view_latent(struct phi_view *view, size_t slot, const struct ph_frame **ret_frame);
 
 /* The slot and frame of the newest statement of all; false before the first one. */

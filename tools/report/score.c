@@ -313,10 +313,25 @@ static enum ph_status find_files(const char *dir, struct recorded *recorded,
                      dir);
 }
 
-/* The generators that drew something, `first` in front. */
-static size_t list_generators(const struct figures *figures, const char *first,
+/* Several pictures beside each other (samples of the posterior) are no reconstruction. */
+static bool is_strip(const char *dir, const struct figure *figure)
+{
+    struct phi_image image = {0};
+    char path[PHI_PATH_MAX];
+    struct ph_error ignored; /* a picture that cannot be read is told of when it is scored */
+    bool strip = phi_path_join(path, sizeof path, dir, figure->file) &&
+                 phi_image_open(path, &image, &ignored) == PH_OK && image.width >= 2 * image.height;
+
+    phi_image_fini(&image);
+    return strip;
+}
+
+/* The generators that drew reconstructions, `first` in front. */
+static size_t list_generators(const struct recorded *recorded, const char *first,
                               struct report_scores scores[REPORT_MAX_GENERATORS])
 {
+    const struct figures *figures = &recorded->figures;
+    const char *strip = "";
     size_t n = 0;
 
     for (int pass = 0; pass < 2; pass++)
@@ -324,11 +339,16 @@ static size_t list_generators(const struct figures *figures, const char *first,
             const char *name = figures->items[i].generator;
             size_t k = 0;
 
+            if (strcmp(name, strip) == 0)
+                continue;
+
             if (pass == 0 && (!first || strcmp(name, first) != 0))
                 continue;
             while (k < n && strcmp(scores[k].generator, name) != 0)
                 k++;
-            if (k == n && n < REPORT_MAX_GENERATORS)
+            if (k == n && is_strip(recorded->figures_dir, &figures->items[i]))
+                strip = name;
+            else if (k == n && n < REPORT_MAX_GENERATORS)
                 (void)phi_str_copy(scores[n++].generator, sizeof scores[0].generator, name);
         }
     return n;
@@ -347,7 +367,7 @@ enum ph_status report_score(const char *dir, const struct phi_stimuli *set, cons
     if (status == PH_OK)
         status = list_figures(recorded.figures_dir, &recorded.figures, reterr);
     if (status == PH_OK)
-        n = list_generators(&recorded.figures, first, ret_scores);
+        n = list_generators(&recorded, first, ret_scores);
     for (size_t i = 0; i < n && status == PH_OK; i++)
         status = score_generator(&recorded, set, &ret_scores[i], reterr);
     phi_free(recorded.trials.stimulus);

@@ -19,10 +19,13 @@ enum ph_frame_kind {
     PH_FRAME_NONE = 0,
     PH_FRAME_VOLUME = 1, /* one volume, float32 [z][y][x] */
     PH_FRAME_VECTOR = 2, /* the voxels inside the mask, float32 [n], in ascending voxel order */
-    PH_FRAME_LATENT = 3, /* float32 [2][n]: posterior mean, then posterior sd */
+    PH_FRAME_LATENT = 3, /* float32 [2 + k][n]: posterior mean, posterior sd, then k samples of the
+                            posterior where the decoder draws them (at most PH_MAX_SAMPLES) */
     PH_FRAME_IMAGE = 4,  /* uint8 [height][width][3], RGB, sRGB values */
     PH_FRAME_EVENT = 5   /* a stimulus event; no payload */
 };
+
+#define PH_MAX_SAMPLES 16
 
 enum ph_dtype { PH_DTYPE_NONE = 0, PH_DTYPE_F32 = 1, PH_DTYPE_U8 = 2 };
 

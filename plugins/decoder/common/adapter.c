@@ -7,8 +7,11 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/rng.h"
 #include "base/str.h"
 #include "plugins/decoder/common/place.h"
+
+#define SAMPLE_SEED 1
 
 static enum ph_status check_input(const struct phi_decoder_model *m, bool accept,
                                   const struct ph_spec *in, struct ph_error *reterr)
@@ -88,6 +91,24 @@ enum ph_status phi_adapter_open(struct phi_adapter *a, const char *path,
     return status ? status : make_rotations(a, reterr);
 }
 
+enum ph_status phi_adapter_samples(struct phi_adapter *a, size_t n, struct ph_error *reterr)
+{
+    size_t p = a->model->posterior->p;
+    struct phi_rng rng;
+
+    if (n == 0)
+        return PH_OK;
+    a->normal = phi_calloc2(n, p, sizeof *a->normal);
+    a->drawn = phi_calloc(p, sizeof *a->drawn);
+    if (!a->normal || !a->drawn)
+        return phi_error_nomem(reterr, "posterior samples", n * p * sizeof *a->normal);
+    a->n_samples = n;
+    phi_rng_init(&rng, SAMPLE_SEED, 0);
+    for (size_t i = 0; i < n * p; i++)
+        a->normal[i] = phi_rng_normal(&rng);
+    return PH_OK;
+}
+
 void phi_adapter_fini(struct phi_adapter *a)
 {
     phi_decoder_model_destroy(&a->model);
@@ -98,6 +119,8 @@ void phi_adapter_fini(struct phi_adapter *a)
     phi_free(a->narrow);
     phi_free(a->x);
     phi_free(a->wide);
+    phi_free(a->normal);
+    phi_free(a->drawn);
     memset(a, 0, sizeof *a);
 }
 
@@ -150,6 +173,19 @@ static void rotate(struct phi_adapter *a, struct phi_gemv *by, const double *val
         out[i] = (float)(root ? sqrt(fmax(0, a->wide[i])) : a->wide[i]);
 }
 
+/* Channels are independent given the data, so each is drawn by itself and the sample rotated. */
+static void draw_samples(struct phi_adapter *a, const struct phi_statement *statement, float *out)
+{
+    size_t p = a->model->posterior->p;
+
+    for (size_t s = 0; s < a->n_samples; s++) {
+        for (size_t i = 0; i < p; i++)
+            a->drawn[i] =
+                statement->mean[i] + sqrt(fmax(0, statement->var[i])) * a->normal[s * p + i];
+        rotate(a, a->rotate, a->drawn, false, out + s * p);
+    }
+}
+
 enum ph_status phi_adapter_emit(struct phi_adapter *a, struct ph_io *io,
                                 const struct phi_statement *statement)
 {
@@ -163,12 +199,13 @@ enum ph_status phi_adapter_emit(struct phi_adapter *a, struct ph_io *io,
         out->index = statement->volume;
         out->acquired_s = statement->acquired_s;
     }
-    out->dims[0] = 2;
+    out->dims[0] = 2 + (uint32_t)a->n_samples;
     out->dims[1] = (uint32_t)p;
     out->u.latent = statement->latent;
     (void)phi_str_copy(out->u.latent.decoder, sizeof out->u.latent.decoder, a->host->stage);
     rotate(a, a->rotate, statement->mean, false, out->data);
     rotate(a, a->spread, statement->var, true, (float *)out->data + p);
+    draw_samples(a, statement, (float *)out->data + 2 * p);
     ph_emit(io, out);
     return PH_OK;
 }

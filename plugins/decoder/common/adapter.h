@@ -22,11 +22,14 @@ struct phi_adapter {
     float *narrow;                   /* [p] */
     double *x;                       /* [p] */
     double *wide;                    /* [p] */
+    size_t n_samples;
+    double *normal; /* [n_samples][p] standard normal, the same for every statement */
+    double *drawn;  /* [p] */
     double tr_s;
 };
 
-/* Plan of both stages: checks `in` against the model at `path` and fills the latent spec. `accept`
- * other preprocessing than the model's if true. */
+/* Plan of both stages: checks `in` against the model at `path` and fills the latent spec, without
+ * samples. `accept` other preprocessing than the model's if true. */
 PH_NODISCARD enum ph_status phi_adapter_plan(const char *path, bool accept,
                                              const struct ph_spec *in, struct ph_spec *ret_out,
                                              struct ph_error *reterr);
@@ -35,6 +38,12 @@ PH_NODISCARD enum ph_status phi_adapter_plan(const char *path, bool accept,
 PH_NODISCARD enum ph_status phi_adapter_open(struct phi_adapter *adapter, const char *path,
                                              enum phi_gemv_format format, const struct ph_spec *in,
                                              const struct ph_host *host, struct ph_error *reterr);
+
+/* Has every statement carry `n` samples of its posterior, of normal numbers that stay the same for
+ * the run: what changes between two revisions of a sample is what was learnt. Once, after open,
+ * with the number that was planned. */
+PH_NODISCARD enum ph_status phi_adapter_samples(struct phi_adapter *adapter, size_t n,
+                                                struct ph_error *reterr);
 
 /* Releases what init took. */
 void phi_adapter_fini(struct phi_adapter *adapter);

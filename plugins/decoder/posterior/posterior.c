@@ -20,6 +20,7 @@ struct params {
     bool outlier_test;
     int64_t max_open;
     int64_t remember;
+    int64_t samples;
     bool accept_chain;
 };
 
@@ -42,6 +43,8 @@ static const struct ph_param params_table[] = {
            "How many trials may overlap; with more, the oldest is closed early."),
     PH_INT(struct params, remember, 256, 0, 65536, "stimuli", 0,
            "Of how many stimuli the knowledge is kept for their next showing."),
+    PH_INT(struct params, samples, 0, 0, PH_MAX_SAMPLES, "samples", 0,
+           "Draws of the posterior that go with every statement, for generators that show them."),
     PH_BOOL(struct params, accept_chain, 0, 0,
             "Accept a run whose filters are not those the decoder was fitted behind."),
 };
@@ -61,7 +64,11 @@ static enum ph_status posterior_plan(const void *params, const struct ph_spec *i
 {
     const struct params *p = params;
 
-    return phi_adapter_plan(p->model, p->accept_chain, in, ret_out, reterr);
+    enum ph_status status = phi_adapter_plan(p->model, p->accept_chain, in, ret_out, reterr);
+
+    if (status == PH_OK)
+        ret_out->dims[0] = 2 + (uint32_t)p->samples;
+    return status;
 }
 
 static enum ph_status posterior_init(void *state, const void *params, const struct ph_spec *in,
@@ -78,6 +85,8 @@ static enum ph_status posterior_init(void *state, const void *params, const stru
     s->now = *p;
     status =
         phi_adapter_open(&s->adapter, p->model, (enum phi_gemv_format)p->weights, in, host, reterr);
+    if (status == PH_OK)
+        status = phi_adapter_samples(&s->adapter, (size_t)p->samples, reterr);
     if (status)
         return status;
     model = s->adapter.model;

@@ -2,7 +2,8 @@
  *
  * generator/dand: the face that DAND's generator draws from the decoded latent. Between volumes the
  * latent glides to the newest posterior mean and the network draws as often as the budget allows, a
- * layer at a time where it has to; what is recorded is the settled picture.
+ * layer at a time where it has to; what is recorded is the settled picture. With `show: samples` it
+ * draws a row of faces instead, one of each sample of the posterior that the decoder gives.
  */
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "phosphene/plugin.h"
 #include "plugins/generator/common/morph.h"
 #include "plugins/generator/common/weights_file.h"
+#include "plugins/generator/dand/strip.h"
 
 #define SIDE     PHI_DAND_SIDE
 #define N_PIXELS ((size_t)SIDE * SIDE)
@@ -20,10 +22,14 @@ struct params {
     const char *model;
     double glide_s;
     int32_t path;
+    int32_t show;
     int64_t threads;
 };
 
+enum { SHOW_MEAN, SHOW_SAMPLES };
+
 static const char *const paths[] = {"linear", "spherical", NULL};
+static const char *const shows[] = {"mean", "samples", NULL};
 
 static const struct ph_param params_table[] = {
     PH_PATH(struct params, model, "", PH_PARAM_REQUIRED,
@@ -31,6 +37,9 @@ static const struct ph_param params_table[] = {
     PH_FLOAT(struct params, glide_s, 0.6, 0, 30, "s", 0,
              "How long the moving picture takes from one estimate to the next."),
     PH_ENUM(struct params, path, 0, paths, 0, "The way through latent space between estimates."),
+    PH_ENUM(struct params, show, 0, shows, 0,
+            "The face of the posterior mean, or a row of faces of its samples (the decoder's "
+            "`samples` says how many)."),
     PH_INT(struct params, threads, 1, 1, 16, "", 0, "Threads of the network's arithmetic."),
 };
 
@@ -39,10 +48,11 @@ struct state {
     const struct params *params;
     struct phi_dand_live *live;
     struct phi_morph morph;
-    uint8_t *shown; /* [SIDE][SIDE][3], the last whole picture of the moving latent */
-    bool under_way; /* a picture of morph.now has been begun and not finished */
-    bool arrived;   /* the picture under way, or shown, is of the target */
-    bool stale;     /* `shown` is not yet of the target */
+    struct dand_strip strip; /* n is 0 where the mean is shown */
+    uint8_t *shown;          /* [SIDE][SIDE][3], the last whole picture of the moving latent */
+    bool under_way;          /* a picture of morph.now has been begun and not finished */
+    bool arrived;            /* the picture under way, or shown, is of the target */
+    bool stale;              /* `shown` is not yet of the target */
     struct ph_latent latent;
     uint32_t flags;
 };
@@ -127,6 +137,10 @@ static enum ph_status dand_plan(const void *params, const struct ph_spec *in,
 
     if (in->kind != PH_FRAME_LATENT || in->rank != 2)
         return phi_error(reterr, PH_E_SHAPE, "a generator draws from a decoder's latents");
+    if (given->show == SHOW_SAMPLES && in->dims[0] < 3)
+        return phi_error(reterr, PH_E_INVAL,
+                         "there are no samples to show: set the decoder's `samples`, to 5 for "
+                         "instance");
     status = open_model(given->model, in, &config, &file, reterr);
     if (status != PH_OK)
         return status;
@@ -135,7 +149,7 @@ static enum ph_status dand_plan(const void *params, const struct ph_spec *in,
     ret_out->dtype = PH_DTYPE_U8;
     ret_out->rank = 3;
     ret_out->dims[0] = SIDE;
-    ret_out->dims[1] = SIDE;
+    ret_out->dims[1] = given->show == SHOW_SAMPLES ? SIDE * (in->dims[0] - 2) : SIDE;
     ret_out->dims[2] = 3;
     return PH_OK;
 }
@@ -161,26 +175,17 @@ static enum ph_status make_network(struct state *s, const struct ph_spec *in,
     return status;
 }
 
-static void to_bytes(const float *picture, uint8_t *rgb)
-{
-    for (size_t k = 0; k < N_PIXELS; k++)
-        for (size_t c = 0; c < 3; c++) {
-            float value = picture[c * N_PIXELS + k] * 127.5f + 127.5f;
-
-            value = value > 0 ? value < 255 ? value : 255 : 0; /* NaN is black */
-            rgb[k * 3 + c] = (uint8_t)(value + 0.5f);
-        }
-}
-
 /* The picture of the mean face, so that peek is valid from the start. */
 static enum ph_status draw_first(struct state *s, struct ph_error *reterr)
 {
     const float *picture = NULL;
-    enum ph_status status = phi_dand_live_run(s->live, s->morph.now, &picture);
+    enum ph_status status = s->strip.n ? dand_strip_reset(&s->strip, s->live)
+                                       : phi_dand_live_run(s->live, s->morph.now, &picture);
 
     if (status != PH_OK)
         return phi_error(reterr, status, "the generator cannot draw its first picture");
-    to_bytes(picture, s->shown);
+    if (picture)
+        dand_to_bytes(picture, 3 * (size_t)SIDE, s->shown);
     return PH_OK;
 }
 
@@ -196,6 +201,8 @@ static enum ph_status dand_init(void *state, const void *params, const struct ph
     s->params = params;
     s->shown = host->alloc(host->self, 3 * N_PIXELS, 1);
     status = phi_morph_init(&s->morph, in->dims[1], s->params->glide_s, s->params->path == 1, host);
+    if (status == PH_OK && s->params->show == SHOW_SAMPLES)
+        status = dand_strip_init(&s->strip, in->dims[0] - 2, in->dims[1], host);
     if (!s->shown || status != PH_OK)
         return phi_error_nomem(reterr, "the moving picture", 3 * N_PIXELS);
     phi_nn_set_threads((int)s->params->threads);
@@ -210,6 +217,8 @@ static void dand_aim(void *state, const struct ph_frame *latent)
     s->latent = latent->u.latent;
     s->flags = latent->flags;
     s->stale = true;
+    if (s->strip.n)
+        dand_strip_aim(&s->strip, latent->data);
     phi_morph_aim(&s->morph, latent->data, s->host->now_ns(s->host->self));
 }
 
@@ -223,6 +232,11 @@ static enum ph_status dand_step(void *state, int64_t budget_ns)
     if (!s->stale && !s->under_way)
         return PH_AGAIN;
     phi_nn_set_threads((int)s->params->threads);
+    if (s->strip.n) {
+        status = dand_strip_step(&s->strip, s->live, now_ns + budget_ns);
+        s->stale = status != PH_AGAIN;
+        return status;
+    }
     if (!s->under_way)
         s->arrived = phi_morph_move(&s->morph, now_ns);
     status = phi_dand_live_run_until(s->live, s->under_way ? NULL : s->morph.now,
@@ -230,18 +244,18 @@ static enum ph_status dand_step(void *state, int64_t budget_ns)
     s->under_way = status == PH_AGAIN;
     if (status != PH_OK)
         return status == PH_AGAIN ? PH_OK : status;
-    to_bytes(picture, s->shown);
+    dand_to_bytes(picture, 3 * (size_t)SIDE, s->shown);
     if (s->arrived)
         s->stale = false;
     return PH_OK;
 }
 
-static void describe(struct ph_frame *image)
+static void describe(const struct state *s, struct ph_frame *image)
 {
     image->dtype = PH_DTYPE_U8;
     image->rank = 3;
     image->dims[0] = SIDE;
-    image->dims[1] = SIDE;
+    image->dims[1] = s->strip.n ? SIDE * (uint32_t)s->strip.n : SIDE;
     image->dims[2] = 3;
 }
 
@@ -249,8 +263,11 @@ static enum ph_status dand_peek(void *state, struct ph_frame *image)
 {
     const struct state *s = state;
 
-    memcpy(image->data, s->shown, 3 * N_PIXELS);
-    describe(image);
+    if (s->strip.n)
+        memcpy(image->data, s->strip.shown, s->strip.n * 3 * N_PIXELS);
+    else
+        memcpy(image->data, s->shown, 3 * N_PIXELS);
+    describe(s, image);
     image->u.image.latent = s->latent;
     image->flags = s->flags;
     return PH_OK;
@@ -264,13 +281,14 @@ static enum ph_status dand_render(void *state, const struct ph_frame *latent,
     enum ph_status status;
 
     phi_nn_set_threads((int)s->params->threads);
+    describe(s, image);
+    if (s->strip.n)
+        return dand_strip_render(&s->strip, s->live, latent->data, image->data);
     status = phi_dand_live_run(s->live, latent->data, &picture);
     s->under_way = false; /* a moving picture that was begun is begun again */
-    if (status != PH_OK)
-        return status;
-    to_bytes(picture, image->data);
-    describe(image);
-    return PH_OK;
+    if (status == PH_OK)
+        dand_to_bytes(picture, 3 * (size_t)SIDE, image->data);
+    return status;
 }
 
 static void dand_reset(void *state)
@@ -283,7 +301,7 @@ static void dand_reset(void *state)
     memset(&s->latent, 0, sizeof s->latent);
     s->flags = 0;
     if (draw_first(s, &ignored) != PH_OK)
-        memset(s->shown, 0, 3 * N_PIXELS);
+        memset(s->shown, 0, 3 * N_PIXELS); /* a strip keeps what it had */
 }
 
 static void dand_fini(void *state)

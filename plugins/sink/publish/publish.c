@@ -79,7 +79,7 @@ static void publish_latent(struct state *s, const struct ph_frame *frame)
     json_add_moment(&str, frame, &frame->u.latent);
     json_add_age(&str, frame, s->host->now_ns(s->host->self), s->max_age_s);
     phi_str_addf(&str, ",\"shape\":[%u]", frame->dims[1]);
-    send_off(s, "latent", &str, frame->data, ph_frame_count(frame) * sizeof(float));
+    send_off(s, "latent", &str, frame->data, 2 * (size_t)frame->dims[1] * sizeof(float));
 }
 
 static void publish_image(struct state *s, const struct ph_frame *frame)

@@ -281,6 +281,44 @@ static void every_page_draws_at_any_size(void **state)
     phi_scene_destroy(&scene);
 }
 
+/* Samples of the posterior lie under the first reconstruction and take no pane of their own. */
+static void samples_are_a_strip(void **state)
+{
+    struct phi_operator_fonts fonts;
+    struct phi_operator_choice choice = {.help = false};
+    struct phi_scene_config config = {.max_width = 40, .max_height = 8, .tr_s = 2};
+    struct phi_scene *scene = NULL;
+    struct phi_canvas *canvas = NULL;
+    static uint8_t wide[8 * 40 * 3];
+    struct ph_frame image = image_of(0, 0, 77);
+    struct ph_frame strip = image_of(0, 0, 77);
+    size_t n_strip = 0, n_right = 0;
+
+    (void)state;
+    assert_int_equal(phi_operator_fonts_create(720, &fonts), PH_OK);
+    assert_int_equal(phi_scene_create(&config, &scene), PH_OK);
+    phi_scene_set_now(scene, &image, 1);
+    memset(wide, 200, sizeof wide);
+    strip.dims[1] = 40;
+    strip.data = wide;
+    (void)snprintf(strip.u.image.generator, sizeof strip.u.image.generator, "samples");
+    phi_scene_set_now(scene, &strip, 1);
+    assert_int_equal(phi_canvas_create(1280, 720, &canvas), PH_OK);
+    phi_operator_draw(canvas, &fonts, scene, &choice, 0);
+    assert_true(count(canvas, 0x4d4d4d) > 10000); /* the reconstruction is the larger */
+    for (int y = 0; y < canvas->height; y++)
+        for (int x = 0; x < canvas->width; x++)
+            if (canvas->pixels[(size_t)y * canvas->stride + (size_t)x] == 0xc8c8c8) {
+                n_strip++;
+                n_right += x > canvas->width / 2; /* two panes: reconstruction, stimulus */
+            }
+    assert_true(n_strip > 5000);
+    assert_int_equal(n_right, 0);
+    phi_canvas_destroy(&canvas);
+    phi_scene_destroy(&scene);
+    phi_operator_fonts_destroy(&fonts);
+}
+
 static void the_subject_sees_degrees(void **state)
 {
     struct phi_subject_config config = {.screen_width_mm = 400,
@@ -314,6 +352,7 @@ int main(void)
         cmocka_unit_test(the_view_shows_pictures_at_any_size),
         cmocka_unit_test(maps_lie_over_the_brain),
         cmocka_unit_test(every_page_draws_at_any_size),
+        cmocka_unit_test(samples_are_a_strip),
         cmocka_unit_test(the_subject_sees_degrees),
     };
     return cmocka_run_group_tests_name("display/scene", tests, NULL, NULL);

@@ -306,9 +306,80 @@ static void model_survives_its_file(void **state)
     fixture_close(&fx);
 }
 
+static double det3(const double *a)
+{
+    return a[0] * (a[4] * a[8] - a[5] * a[7]) - a[1] * (a[3] * a[8] - a[5] * a[6]) +
+           a[2] * (a[3] * a[7] - a[4] * a[6]);
+}
+
+/* Variances of the channels from the sd of the latents: T^2 var = sd^2, by Cramer's rule. */
+static void channel_variances(const struct fixture *fx, const float *sd, double *ret_var)
+{
+    double squares[FX_P * FX_P], with[FX_P * FX_P];
+
+    for (size_t i = 0; i < FX_P * FX_P; i++)
+        squares[i] = fx->t[i] * fx->t[i];
+    for (size_t k = 0; k < FX_P; k++) {
+        memcpy(with, squares, sizeof with);
+        for (size_t i = 0; i < FX_P; i++)
+            with[i * FX_P + k] = (double)sd[i] * (double)sd[i];
+        ret_var[k] = det3(with) / det3(squares);
+    }
+}
+
+/* Every sample is mean + T sqrt(var) e with numbers e that stay the same while var shrinks, and
+ * that look normal; mean and sd are those of a decoder without samples. */
+static void samples_are_of_the_posterior(void **state)
+{
+    enum { N = PH_MAX_SAMPLES };
+    struct fixture fx;
+    struct rig *rig, *plain;
+    double first[N * FX_P], sum = 0, squares = 0;
+
+    (void)state;
+    fixture_open(&fx, 0);
+    plain = open_rig(&fx, "", &fx.vectors);
+    rig = open_rig(&fx, "samples=16", &fx.vectors);
+    assert_int_equal(rig_out(plain)->dims[0], 2);
+    assert_int_equal(rig_out(rig)->dims[0], 2 + N);
+    show(plain, 0, 3, 0, "face");
+    show(rig, 0, 3, 0, "face");
+    for (size_t k = 0; k < 10; k++) {
+        const float *values;
+        double var[FX_P];
+
+        push(plain, &fx, k, 0);
+        push(rig, &fx, k, 0);
+        values = rig_last(rig)->data;
+        assert_int_equal(rig_last(rig)->dims[0], 2 + N);
+        assert_memory_equal(values, rig_last(plain)->data, 2 * FX_P * sizeof *values);
+        channel_variances(&fx, values + FX_P, var);
+        for (size_t i = 0; i < N * FX_P; i++) {
+            const float *sample = values + (2 + i / FX_P) * FX_P;
+            double along = 0;
+
+            for (size_t c = 0; c < FX_P; c++) /* T is orthogonal: the prior is the identity */
+                along += fx.t[c * FX_P + i % FX_P] * ((double)sample[c] - (double)values[c]);
+            if (k == 0)
+                first[i] = along / sqrt(var[i % FX_P]);
+            assert_near(along / sqrt(var[i % FX_P]), first[i], 2e-3);
+        }
+    }
+    for (size_t i = 0; i < N * FX_P; i++) {
+        sum += first[i] / (N * FX_P);
+        squares += first[i] * first[i] / (N * FX_P);
+    }
+    assert_near(sum, 0, 0.6); /* 48 numbers: 4 standard errors */
+    assert_near(squares, 1, 0.8);
+    rig_close(&rig);
+    rig_close(&plain);
+    fixture_close(&fx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(samples_are_of_the_posterior),
         cmocka_unit_test(a_shown_latent_comes_back),
         cmocka_unit_test(gaps_say_nothing_and_final_comes_once),
         cmocka_unit_test(the_end_is_final),

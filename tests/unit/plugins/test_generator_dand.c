@@ -225,6 +225,80 @@ static void another_space_is_refused(void **state)
     close_setup(&s);
 }
 
+/* A column of the strip as a picture. */
+static void cell_of(const uint8_t *strip, size_t n, size_t cell, uint8_t *rgb)
+{
+    for (size_t y = 0; y < 64; y++)
+        memcpy(rgb + y * 192, strip + (y * n + cell) * 192, 192);
+}
+
+/* Settled, each cell is its sample's face; moving, cells change one at a time, and a new aim begins
+ * with the cell whose turn it is. */
+static void samples_are_drawn_in_a_strip(void **state)
+{
+    enum { N = 3 };
+    struct setup s;
+    struct ph_spec in = rig_latents(N_LATENT);
+    const struct ph_stage_ops *ops = rig_type("generator/dand")->ops;
+    static uint8_t strip[N * N_VALUES], cell[N_VALUES];
+    struct ph_frame image = {.data = strip, .capacity_bytes = sizeof strip};
+    struct ph_frame latent = {.kind = PH_FRAME_LATENT, .rank = 2, .dims = {2 + N, N_LATENT}};
+    float values[(2 + N) * N_LATENT], zero[N_LATENT] = {0};
+    struct ph_error err = {0};
+    struct rig *rig = NULL;
+    char params[800];
+    void *stage;
+    int n = 0;
+
+    (void)state;
+    open_setup(&s);
+    (void)snprintf(params, sizeof params, "%s show=samples", s.params);
+    assert_int_equal(rig_try_open(rig_type("generator/dand"), params, &in, &rig, &err), PH_E_INVAL);
+    assert_non_null(strstr(err.text, "decoder's `samples`"));
+    in.dims[0] = 2 + N;
+    rig = rig_open("generator/dand", params, &in);
+    stage = rig_stage(rig)->state;
+    assert_int_equal(rig_out(rig)->dims[0], 64);
+    assert_int_equal(rig_out(rig)->dims[1], 64 * N);
+    assert_int_equal(ops->peek(stage, &image), PH_OK); /* valid from the start: the mean face */
+    for (size_t c = 0; c < N; c++) {
+        cell_of(strip, N, c, cell);
+        check_picture(&s, zero, cell);
+    }
+    for (size_t i = 0; i < (2 + N) * N_LATENT; i++)
+        values[i] = (float)((i * 7) % 11) / 4 - 1.2f;
+    assert_int_equal(rig_render(rig, values), PH_OK);
+    for (size_t c = 0; c < N; c++) {
+        cell_of(rig_last(rig)->data, N, c, cell);
+        check_picture(&s, values + (2 + c) * N_LATENT, cell);
+    }
+    latent.data = values;
+    ops->aim(stage, &latent);
+    assert_int_equal(ops->step(stage, 1000000000), PH_OK); /* the first cell */
+    assert_int_equal(ops->peek(stage, &image), PH_OK);
+    cell_of(strip, N, 0, cell);
+    check_picture(&s, values + 2 * N_LATENT, cell);
+    cell_of(strip, N, 1, cell);
+    check_picture(&s, zero, cell);
+    for (size_t i = 0; i < (2 + N) * N_LATENT; i++)
+        values[i] = -values[i];
+    ops->aim(stage, &latent);
+    assert_int_equal(ops->step(stage, 1000000000), PH_OK); /* goes on with the second */
+    assert_int_equal(ops->peek(stage, &image), PH_OK);
+    cell_of(strip, N, 1, cell);
+    check_picture(&s, values + 3 * N_LATENT, cell);
+    while (ops->step(stage, 1) == PH_OK && n < 100000)
+        n++;
+    assert_in_range(n, 5, 99999);
+    assert_int_equal(ops->peek(stage, &image), PH_OK);
+    for (size_t c = 0; c < N; c++) {
+        cell_of(strip, N, c, cell);
+        check_picture(&s, values + (2 + c) * N_LATENT, cell);
+    }
+    rig_close(&rig);
+    close_setup(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +306,7 @@ int main(void)
         cmocka_unit_test(the_moving_picture_arrives),
         cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(another_space_is_refused),
+        cmocka_unit_test(samples_are_drawn_in_a_strip),
     };
     return cmocka_run_group_tests_name("generator/dand", tests, NULL, NULL);
 }
