@@ -29,7 +29,7 @@ static enum ph_status convert_all(const struct phi_arrays *in, bool flip,
 static const struct convert_kind as_is = {"arrays", "any arrays, unchanged, by their own names",
                                           convert_all};
 static const struct convert_kind *const kinds[] = {&as_is, &convert_dcgan, &convert_m2,
-                                                   &convert_prednet};
+                                                   &convert_prednet, &convert_vgg_face};
 
 #define N_KINDS (sizeof kinds / sizeof *kinds)
 
@@ -114,7 +114,7 @@ static int run_convert(const struct cli_command *self, int argc, char **argv)
     bool flip = false;
     bool json = false;
     const struct cli_option options[] = {
-        {CLI_TEXT, "as", &as, "KIND", "arrays (default), dcgan, m2 or prednet"},
+        {CLI_TEXT, "as", &as, "KIND", "arrays (default), dcgan, m2, prednet or vgg-face"},
         {CLI_TEXT, "out", &path, "FILE", "the .safetensors file to write"},
         {CLI_BOOL, "flip", &flip, NULL, "rotate kernels by 180 degrees (Theano weights)"},
         CLI_JSON(&json),
@@ -156,7 +156,9 @@ const struct cli_command cmd_convert = {
     .text =
         "Reads .npy, .npz, .tar.gz (of arrays), HDF5 and .safetensors; several files are taken\n"
         "together. Pickled checkpoints (.pt, .pkl) can run code and are refused: save them as\n"
-        "safetensors first.",
+        "safetensors first. vgg-face takes convolutions and fc6 by Caffe's, torchvision's or "
+        "Keras\n"
+        "ports' names, channels red, green, blue.",
     .examples =
         "phos convert prednet_kitti_weights.hdf5 --as prednet --out kitti.safetensors\n"
         "phos convert theano/prednet_kitti_weights.hdf5 --as prednet --flip --out k.safetensors\n"

@@ -31,7 +31,7 @@ struct convert_kind {
                                            struct convert_output *out, struct ph_error *reterr);
 };
 
-extern const struct convert_kind convert_dcgan, convert_m2, convert_prednet;
+extern const struct convert_kind convert_dcgan, convert_m2, convert_prednet, convert_vgg_face;
 
 /* Adds a metadata pair; both texts are copied. PH_E_LIMIT when there is no room. */
 PH_NODISCARD enum ph_status convert_note(struct convert_output *out, const char *key,

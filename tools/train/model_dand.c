@@ -26,6 +26,7 @@ struct dand_params {
     int64_t width;
     bool inverse_pca;
     int64_t feature_layers;
+    int64_t feature_side;
     double lambda_adv, lambda_dis, lambda_fea, lambda_sti;
     bool sum;
     bool soft_labels;
@@ -40,8 +41,12 @@ static const struct ph_param params_table[] = {
            "Channels before the last layer, 64 in the paper; the first has 8 times as many."),
     PH_BOOL(struct dand_params, inverse_pca, true, 0,
             "Begin with the fixed layer that turns latents back into features."),
-    PH_INT(struct dand_params, feature_layers, 4, 1, PHI_COMPACT_LAYERS, "layers", 0,
-           "Convolutions of the encoder that the feature loss looks through."),
+    PH_INT(struct dand_params, feature_layers, 4, 1, PHI_VGG16_LAYERS, "layers", 0,
+           "Convolutions of the encoder that the feature loss looks through; of VGG-16's 7 is "
+           "relu3_3."),
+    PH_INT(struct dand_params, feature_side, 0, 0, 448, "pixels", 0,
+           "Side of the pictures that the feature loss compares, enlarged bilinearly; 0 is 64, as "
+           "they are drawn."),
     PH_FLOAT(struct dand_params, lambda_adv, 1, 0, 1e6, "", 0, "Weight of the adversarial loss."),
     PH_FLOAT(struct dand_params, lambda_dis, 1, 0, 1e6, "", 0,
              "Weight of the discriminator's loss."),
@@ -56,6 +61,7 @@ static const struct ph_param params_table[] = {
 struct train_model {
     const struct dand_params *params;
     const struct train_data *data;
+    struct train_encoder_layout encoder;
     size_t batch;
     float ema;
     struct phi_weights *weights, *average;
@@ -110,55 +116,27 @@ static enum ph_status make_latents(struct train_model *m, struct ph_error *reter
     return status;
 }
 
-/* The inverse of whitening as the frozen first layer, and the components for the model file. */
-static enum ph_status put_pca(struct train_model *m, struct ph_error *reterr)
-{
-    size_t n_features = m->pca->n_features;
-    size_t p = m->pca->n_components;
-    struct phi_param *weight, *bias, *components;
-    enum ph_status status =
-        phi_weights_add(m->weights, "dand.g.fc.weight", PHI_SHAPE(n_features, p), &weight, reterr);
-
-    if (status == PH_OK)
-        status =
-            phi_weights_add(m->weights, "dand.g.fc.bias", PHI_SHAPE(n_features), &bias, reterr);
-    if (status == PH_OK)
-        status = phi_weights_add(m->weights, "dand.p.whiten", PHI_SHAPE(p, n_features), &components,
-                                 reterr);
-    if (status != PH_OK)
-        return status;
-    for (size_t i = 0; i < n_features; i++) {
-        bias->value.data[i] = (float)m->pca->mean[i];
-        for (size_t k = 0; k < p; k++) {
-            double loading = m->pca->components[k * n_features + i];
-
-            weight->value.data[i * p + k] = (float)(loading * m->pca->sd[k]);
-            components->value.data[k * n_features + i] = (float)(loading / m->pca->sd[k]);
-        }
-    }
-    return PH_OK;
-}
-
 static struct phi_dand_training training_of(const struct train_model *m,
                                             const struct recipe *recipe)
 {
     const struct dand_params *p = m->params;
 
-    return (struct phi_dand_training){
-        .net = {.n_latent = (size_t)p->latents,
-                .n_code = p->inverse_pca ? m->pca->n_features : 0,
-                .width = (size_t)p->width},
-        .features = {.layers = phi_compact, .n_layers = (int)p->feature_layers},
-        .loss = {.lambda_dis = (float)p->lambda_dis,
-                 .lambda_adv = (float)p->lambda_adv,
-                 .lambda_fea = (float)p->lambda_fea,
-                 .lambda_sti = (float)p->lambda_sti,
-                 .sum = p->sum,
-                 .target_real = p->soft_labels ? 0.99f : 1,
-                 .target_fake = p->soft_labels ? 0.01f : 0},
-        .optim = train_optim_config(recipe_optim(recipe)),
-        .batch = m->batch,
-        .seed = (uint64_t)recipe_run(recipe)->seed};
+    return (struct phi_dand_training){.net = {.n_latent = (size_t)p->latents,
+                                              .n_code = p->inverse_pca ? m->pca->n_features : 0,
+                                              .width = (size_t)p->width},
+                                      .features = {.layers = m->encoder.layers,
+                                                   .n_layers = (int)p->feature_layers,
+                                                   .side = (size_t)p->feature_side},
+                                      .loss = {.lambda_dis = (float)p->lambda_dis,
+                                               .lambda_adv = (float)p->lambda_adv,
+                                               .lambda_fea = (float)p->lambda_fea,
+                                               .lambda_sti = (float)p->lambda_sti,
+                                               .sum = p->sum,
+                                               .target_real = p->soft_labels ? 0.99f : 1,
+                                               .target_fake = p->soft_labels ? 0.01f : 0},
+                                      .optim = train_optim_config(recipe_optim(recipe)),
+                                      .batch = m->batch,
+                                      .seed = (uint64_t)recipe_run(recipe)->seed};
 }
 
 static enum ph_status prepare_drawing(struct train_model *m, const struct phi_dand_config *net,
@@ -207,9 +185,15 @@ static enum ph_status fill(struct train_model *m, const struct train_setup *setu
     if (status == PH_OK && train_encoder_features(m->weights) == 0)
         status = phi_error(reterr, PH_E_FORMAT, "%s: this is no encoder", m->params->encoder);
     if (status == PH_OK)
+        status = train_encoder_layout(m->weights, m->params->encoder, &m->encoder, reterr);
+    if (status == PH_OK && m->params->feature_layers > m->encoder.n_layers)
+        status = phi_error(reterr, PH_E_INVAL,
+                           "model.feature_layers is %lld, the encoder has %d convolutions",
+                           (long long)m->params->feature_layers, m->encoder.n_layers);
+    if (status == PH_OK)
         status = make_latents(m, reterr);
     if (status == PH_OK)
-        status = put_pca(m, reterr);
+        status = train_encoder_put_pca(m->weights, m->pca, reterr);
     if (status != PH_OK)
         return status;
     training = training_of(m, setup->recipe);

@@ -33,6 +33,7 @@ struct train_model {
  * attributes' variance that is read. */
 static void build(struct train_model *m, size_t batch)
 {
+    const struct train_encoder_layout layout = train_encoder_compact();
     struct phi_graph *g = m->net.net.graph;
     int features;
     int weight;
@@ -41,7 +42,7 @@ static void build(struct train_model *m, size_t batch)
 
     m->x = phi_graph_input(g, "x", PHI_SHAPE(batch, 3, 64, 64));
     m->y = phi_graph_input(g, "y", PHI_SHAPE(batch, m->n_attributes));
-    features = train_encoder_build(g, m->x, (size_t)m->params->features);
+    features = train_encoder_build(g, &layout, m->x, (size_t)m->params->features);
     features = phi_graph_dropout(g, features, (float)m->params->dropout);
     weight = phi_graph_param(g, "dand.f.head.weight",
                              PHI_SHAPE(m->n_attributes, (size_t)m->params->features));
