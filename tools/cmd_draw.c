@@ -170,7 +170,7 @@ static void place_all(const struct train_net *net, const struct drawing *d, size
         for (size_t c = 0; c < 3; c++)
             memcpy(planes + c * n_pixels, picture + (d->channels == 3 ? c : 0) * n_pixels,
                    n_pixels * sizeof *planes);
-        train_place(rgb, n_side, i, planes, d->side, d->low_high);
+        train_place(rgb, n_side, i, planes, (const size_t[2]){d->side, d->side}, d->low_high);
     }
 }
 

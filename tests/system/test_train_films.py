@@ -99,20 +99,18 @@ class TrainFilms(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         return json.loads(done.stdout)["losses"]
 
-    def frames_folder(self, n, name="frames", seed=3):
-        """A folder of n frames of noise; they are their own order."""
-        pictures = np.random.default_rng(seed).integers(0, 256, (n, SIDE, SIDE, 3), np.uint8)
-        os.mkdir(self.path(name))
+    def frames_folder(self, n, name="frames", seed=3, width=SIDE, level=None):
+        """A folder of n frames of noise, or all of one level."""
+        pictures = np.random.default_rng(seed).integers(0, 256, (n, SIDE, width, 3), np.uint8)
+        if level is not None:
+            pictures[:] = level
+        os.makedirs(self.path(name))
         for i, picture in enumerate(pictures):
             png.write(self.path(name, "%04d.png" % i), picture)
         return pictures.transpose(0, 3, 1, 2) / 255.0
 
-    def one_clip(self):
-        """Both examples of the batch are the only clip there is, from its first frame."""
-        return self.frames_folder(FRAMES)[:, None]
-
     def test_losses_are_the_authors(self):
-        frames = self.one_clip()
+        frames = self.frames_folder(FRAMES)[:, None]  # both examples of the batch are the only clip there is
         data = "type: frames, path: frames"
         for model, first_guess in (("", FRAMES), (", all_layers: true", FRAMES), (", extrapolate_from: 3", 3)):
             got = self.losses("net" + str(len(model)), data, model, sets=["data.length=%d" % FRAMES])
@@ -125,6 +123,37 @@ class TrainFilms(unittest.TestCase):
             self.assertAlmostEqual(got["loss"], want, places=5)
             self.assertAlmostEqual(got["mse"], ((predictions[1:] - frames[1:]) ** 2).mean(), places=5)
             self.assertAlmostEqual(got["copy_mse"], ((frames[1:] - frames[:-1]) ** 2).mean(), places=5)
+
+    def test_frames_wider_than_high(self):
+        """A model of 16 x 24, from frames of that size and from the middle of wider ones."""
+        frames = self.frames_folder(FRAMES, width=24)[:, None]
+        sets = ["data.length=%d" % FRAMES, "data.width=24"]
+        got = self.losses("net", "type: frames, path: frames", sets=sets)
+        weights, metadata = tensors.read(self.path("net", "model.safetensors"))
+        self.assertEqual(metadata["picture"], "3x16x24 in 0..1")
+        errors, _ = prednet(weights, frames, FRAMES)
+        self.assertAlmostEqual(got["loss"], errors[1:, 0].mean(), places=5)
+        os.mkdir(self.path("wide"))
+        for i, frame in enumerate(frames[:, 0]):
+            picture = np.zeros((SIDE, 40, 3), np.uint8)
+            picture[:, 8:32] = np.rint(frame.transpose(1, 2, 0) * 255)
+            png.write(self.path("wide", "%04d.png" % i), picture)
+        self.assertEqual(self.losses("wide-net", "type: frames, path: wide", sets=sets), got)
+        self.losses("films-net", sets=["data.width=24"])
+        sheet = png.read(self.path("films-net", "samples-000001.png"))
+        self.assertEqual(sheet.shape, (8 * SIDE, 8 * 24, 3))
+        done = self.train("x", "type: faces, count: 2", sets=["data.width=24"])
+        self.assertEqual(done.returncode, 78, done.stderr)
+        self.assertIn("data.width is for films", done.stderr)
+
+    def test_clips_stay_within_a_recording(self):
+        self.frames_folder(LENGTH + 3, "drives/0001", level=0)
+        self.frames_folder(LENGTH, "drives/0002", level=255)
+        self.frames_folder(LENGTH - 1, "drives/0003", level=128)  # too short for a clip
+        got = self.losses("r", "type: frames, path: drives", rate=0.001,
+                          sets=["training.steps=6", "training.log_every=6"])
+        self.assertEqual(got["copy_mse"], 0)
+        self.assertGreater(got["mse"], 0.1)  # white ones are among them
 
     def test_it_learns_and_goes_on_from_a_file(self):
         first = self.losses("a", rate=0.01)
@@ -156,7 +185,7 @@ class TrainFilms(unittest.TestCase):
     def test_sizes_that_cannot_be_halved(self):
         done = self.train("x", sets=["data.size=20"])
         self.assertEqual(done.returncode, 65, done.stderr)
-        self.assertIn("multiples of 8, not 20", done.stderr)
+        self.assertIn("multiples of 8, not 20 x 20", done.stderr)
         self.frames_folder(LENGTH)
         done = self.train("x", "type: frames, path: frames", sets=["data.size=18"])
         self.assertEqual(done.returncode, 65, done.stderr)

@@ -16,10 +16,10 @@ enum ph_status train_data_take(struct train_data *data, size_t n, size_t n_attri
 
     if (n == 0)
         return phi_error(reterr, PH_E_INVAL, "there are no pictures to train on");
-    if (!phi_mul_size(n, data->n_stored * data->side * data->side * 3, &n_bytes) ||
+    if (!phi_mul_size(n, data->n_stored * data->side * data->side_w * 3, &n_bytes) ||
         n_bytes > MAX_PIXEL_BYTES)
         return phi_error(reterr, PH_E_LIMIT, "%zu pictures of %zu x %zu do not fit into %zu GiB", n,
-                         data->side, data->side, MAX_PIXEL_BYTES >> 30);
+                         data->side, data->side_w, MAX_PIXEL_BYTES >> 30);
     data->pixels = phi_calloc(n_bytes, 1);
     data->attributes = n_attributes ? phi_calloc2(n, n_attributes, sizeof(float)) : NULL;
     data->names = phi_calloc(n_attributes, sizeof *data->names);
@@ -39,7 +39,9 @@ enum ph_status train_data_load(const struct train_data_params *params, train_pro
     if (!data)
         return phi_error_nomem(reterr, "training data", sizeof *data);
     data->size = (size_t)params->size;
-    data->side = (size_t)(params->size + params->crop);
+    data->width = (size_t)(params->width ? params->width : params->size);
+    data->side = data->size + (size_t)params->crop;
+    data->side_w = data->width + (size_t)params->crop;
     data->flip = params->flip;
     data->n_stored = data->n_frames = 1;
     if (params->type >= TRAIN_FILMS) {
@@ -55,7 +57,10 @@ enum ph_status train_data_load(const struct train_data_params *params, train_pro
             status = train_data_folder(data, params, progress, context, reterr);
         else
             status = train_data_video(data, params, reterr);
-    } else if (params->type == TRAIN_FOLDER)
+    } else if (data->width != data->size)
+        status = phi_error(reterr, PH_E_INVAL,
+                           "data.width is for films, frames and videos; pictures are squares");
+    else if (params->type == TRAIN_FOLDER)
         status = train_data_folder(data, params, progress, context, reterr);
     else if (params->type == TRAIN_TENSORS)
         status = train_data_tensors(data, params, reterr);
@@ -122,15 +127,15 @@ struct window {
 static void copy_picture(const struct train_data *data, const uint8_t *picture,
                          const struct window *window, float *out)
 {
-    size_t plane = data->size * data->size;
+    size_t plane = data->size * data->width;
 
     for (size_t y = 0; y < data->size; y++)
-        for (size_t x = 0; x < data->size; x++) {
-            size_t sx = window->x0 + (window->mirror ? data->size - 1 - x : x);
-            const uint8_t *pixel = picture + ((window->y0 + y) * data->side + sx) * 3;
+        for (size_t x = 0; x < data->width; x++) {
+            size_t sx = window->x0 + (window->mirror ? data->width - 1 - x : x);
+            const uint8_t *pixel = picture + ((window->y0 + y) * data->side_w + sx) * 3;
 
             for (size_t c = 0; c < 3; c++)
-                out[c * plane + y * data->size + x] = (float)pixel[c] / 255.0f;
+                out[c * plane + y * data->width + x] = (float)pixel[c] / 255.0f;
         }
 }
 
@@ -138,7 +143,7 @@ static void copy_example(const struct train_data *data, size_t index, struct phi
                          const struct train_batch *batch, size_t i)
 {
     size_t room = data->side - data->size + 1;
-    size_t frame_bytes = data->side * data->side * 3;
+    size_t frame_bytes = data->side * data->side_w * 3;
     struct window window = {.x0 = (size_t)phi_rng_below(rng, room),
                             .y0 = (size_t)phi_rng_below(rng, room)};
     size_t first = (size_t)phi_rng_below(rng, data->n_stored - data->n_frames + 1);
@@ -146,7 +151,7 @@ static void copy_example(const struct train_data *data, size_t index, struct phi
     window.mirror = data->flip && (phi_rng_u64(rng) & 1);
     for (size_t t = 0; t < data->n_frames; t++)
         copy_picture(data, data->pixels + (index * data->n_stored + first + t) * frame_bytes,
-                     &window, batch->images + (t * batch->n + i) * 3 * data->size * data->size);
+                     &window, batch->images + (t * batch->n + i) * 3 * data->size * data->width);
 }
 
 void train_batch_fill(const struct train_data *data, uint64_t seed, uint64_t step,

@@ -13,11 +13,11 @@
 
 struct train_data {
     size_t n;            /* examples: pictures, or clips of a film */
-    size_t side;         /* stored height and width: size + crop */
-    size_t size;         /* height and width that a batch has */
+    size_t side, side_w; /* stored height and width: those of a batch + crop */
+    size_t size, width;  /* height and width that a batch has; equal but for clips */
     size_t n_stored;     /* frames stored of an example; 1 for pictures */
     size_t n_frames;     /* consecutive frames of it that a batch has; 1 for pictures */
-    uint8_t *pixels;     /* [n][n_stored][side][side][3] */
+    uint8_t *pixels;     /* [n][n_stored][side][side_w][3] */
     size_t n_attributes; /* 0 where there are none */
     float *attributes;   /* [n][n_attributes], about -1..1 */
     char (*names)[64];   /* [n_attributes] */
@@ -32,7 +32,7 @@ PH_NODISCARD enum ph_status train_data_load(const struct train_data_params *para
                                             train_progress_fn *progress, void *context,
                                             struct train_data **ret_data, struct ph_error *reterr);
 
-/* The sources behind train_data_load; each fills a zeroed struct of `side` and `size`. */
+/* The sources behind train_data_load; each fills a struct of which only the sizes are set. */
 PH_NODISCARD enum ph_status train_data_faces(struct train_data *data,
                                              const struct train_data_params *params,
                                              train_progress_fn *progress, void *context,
@@ -62,7 +62,7 @@ void train_data_destroy(struct train_data **data);
 /* One batch. */
 struct train_batch {
     size_t n;
-    float *images;     /* [n_frames][n][3][size][size], 0..1 */
+    float *images;     /* [n_frames][n][3][size][width], 0..1 */
     float *attributes; /* [n][n_attributes] or NULL */
     uint32_t *index;   /* [n] which example */
 };

@@ -37,7 +37,7 @@ struct job {
 static enum ph_status draw_clip(const struct job *job, struct phi_film_painter *painter, size_t i)
 {
     const struct train_data_params *p = job->params;
-    size_t frame_bytes = job->data->side * job->data->side * 3;
+    size_t frame_bytes = job->data->side * job->data->side_w * 3;
     const struct phi_film_clip clip = {
         .kind =
             (enum phi_film_kind)(p->kind == ALL_KINDS ? (int32_t)(i % PHI_FILM_N_KINDS) : p->kind),
@@ -56,7 +56,7 @@ static void *draw_clips(void *context)
     struct job *job = context;
     struct phi_film_painter *painter = NULL;
     enum ph_status status =
-        phi_film_painter_create(job->data->side, job->data->side, &painter, NULL);
+        phi_film_painter_create(job->data->side_w, job->data->side, &painter, NULL);
 
     while (status == PH_OK && !atomic_load(&job->stop)) {
         size_t i = atomic_fetch_add(&job->next, 1);
@@ -96,9 +96,10 @@ enum ph_status train_data_films(struct train_data *data, const struct train_data
 
     if (status != PH_OK)
         return status;
-    if (data->side % 8 != 0)
-        return phi_error(reterr, PH_E_SHAPE, "films have sizes that are multiples of 8, not %zu",
-                         data->side);
+    if (data->side % 8 != 0 || data->side_w % 8 != 0)
+        return phi_error(reterr, PH_E_SHAPE,
+                         "films have sizes that are multiples of 8, not %zu x %zu", data->side,
+                         data->side_w);
     while (n_threads < MAX_THREADS && n_threads < (cores > 0 ? cores : 1) &&
            pthread_create(&threads[n_threads], NULL, draw_clips, &job) == 0)
         n_threads++;
@@ -113,7 +114,7 @@ enum ph_status train_data_films(struct train_data *data, const struct train_data
     return status == PH_OK ? PH_OK : phi_error(reterr, status, "a film cannot be drawn");
 }
 
-/* Starts ffmpeg with its output on a pipe, scaled and cropped to side x side. */
+/* Starts ffmpeg with its output on a pipe, scaled and cropped. */
 static enum ph_status start_ffmpeg(const struct train_data *data,
                                    const struct train_data_params *params, pid_t *ret_pid,
                                    int *ret_fd, struct ph_error *reterr)
@@ -131,7 +132,7 @@ static enum ph_status start_ffmpeg(const struct train_data *data,
     (void)snprintf(path, sizeof path, "%s", params->path);
     (void)snprintf(filter, sizeof filter,
                    "fps=%g,scale=%zu:%zu:force_original_aspect_ratio=increase,crop=%zu:%zu",
-                   params->fps, data->side, data->side, data->side, data->side);
+                   params->fps, data->side_w, data->side, data->side_w, data->side);
     if (pipe(pipe_ends) != 0)
         return phi_error_os(reterr, PH_E_IO, errno, "a pipe cannot be made");
     (void)posix_spawn_file_actions_init(&actions);
@@ -169,7 +170,7 @@ static size_t read_up_to(int fd, uint8_t *bytes, size_t n_bytes)
 static enum ph_status read_clips(struct train_data *data, int fd, size_t most,
                                  struct ph_error *reterr)
 {
-    size_t clip_bytes = data->n_stored * data->side * data->side * 3;
+    size_t clip_bytes = data->n_stored * data->side * data->side_w * 3;
     size_t room = most < FIRST_CLIPS ? most : FIRST_CLIPS, n = 0;
     enum ph_status status = train_data_take(data, room, 0, reterr);
 
@@ -210,7 +211,7 @@ static enum ph_status check_end(const struct train_data *data,
 enum ph_status train_data_video(struct train_data *data, const struct train_data_params *params,
                                 struct ph_error *reterr)
 {
-    size_t clip_bytes = data->n_stored * data->side * data->side * 3;
+    size_t clip_bytes = data->n_stored * data->side * data->side_w * 3;
     size_t most = params->count ? (size_t)params->count : MOST_VIDEO_BYTES / clip_bytes;
     pid_t pid = 0;
     int fd = -1;

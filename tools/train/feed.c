@@ -26,7 +26,7 @@ struct train_feed {
 static enum ph_status take_batch(struct train_batch *batch, const struct train_data *data, size_t n)
 {
     batch->n = n;
-    batch->images = phi_calloc2(n * data->n_frames, 3 * data->size * data->size, sizeof(float));
+    batch->images = phi_calloc2(n * data->n_frames, 3 * data->size * data->width, sizeof(float));
     batch->index = phi_calloc(n, sizeof(uint32_t));
     if (data->n_attributes)
         batch->attributes = phi_calloc2(n, data->n_attributes, sizeof(float));
@@ -78,7 +78,7 @@ enum ph_status train_feed_create(const struct train_data *data, size_t n,
     for (int i = 0; i < 2 && status == PH_OK; i++)
         status = take_batch(&feed->batches[i], data, n);
     if (status != PH_OK)
-        status = phi_error_nomem(reterr, "batches", n * 3 * data->size * data->size);
+        status = phi_error_nomem(reterr, "batches", n * 3 * data->size * data->width);
     else if (pthread_create(&feed->thread, NULL, make_batches, feed) != 0)
         status = phi_error(reterr, PH_E_NOMEM, "a thread for batches cannot be started");
     else

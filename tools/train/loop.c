@@ -86,7 +86,7 @@ static enum ph_status save_checkpoint(struct loop *loop, struct ph_error *reterr
 static enum ph_status draw_samples(struct loop *loop, struct ph_error *reterr)
 {
     size_t n = (size_t)loop->run->samples;
-    size_t side = n * loop->data->size;
+    size_t width = n * loop->data->width, height = n * loop->data->size;
     uint8_t *rgb;
     char name[64];
     char path[PHI_PATH_MAX];
@@ -94,9 +94,9 @@ static enum ph_status draw_samples(struct loop *loop, struct ph_error *reterr)
 
     if (!loop->type->sample)
         return PH_OK;
-    rgb = phi_calloc2(side, side * 3, 1);
+    rgb = phi_calloc2(height, width * 3, 1);
     if (!rgb)
-        return phi_error_nomem(reterr, "a sheet of pictures", side * side * 3);
+        return phi_error_nomem(reterr, "a sheet of pictures", height * width * 3);
     (void)snprintf(name, sizeof name, "samples-%06" PRIu64 ".png", loop->step);
     status = path_in(loop, path, name, reterr);
     if (status == PH_OK) {
@@ -106,7 +106,7 @@ static enum ph_status draw_samples(struct loop *loop, struct ph_error *reterr)
     }
     if (status == PH_OK) {
         const struct phi_png_pixels picture = {
-            .width = side, .height = side, .n_channels = 3, .pixels = rgb};
+            .width = width, .height = height, .n_channels = 3, .pixels = rgb};
 
         status = phi_png_write(path, &picture, reterr);
     }

@@ -279,8 +279,8 @@ static enum ph_status dand_sample(struct train_model *m, size_t n, uint8_t *rgb)
             return status;
         for (size_t k = 0; k < n && k < N_SHEET; k++)
             train_place(rgb, n, row * n + k,
-                        phi_tape_value(m->draw.tape, m->draw_out) + k * 3 * SIDE * SIDE, SIDE,
-                        signed_range);
+                        phi_tape_value(m->draw.tape, m->draw_out) + k * 3 * SIDE * SIDE,
+                        (const size_t[2]){SIDE, SIDE}, signed_range);
     }
     return PH_OK;
 }

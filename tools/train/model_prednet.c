@@ -145,7 +145,7 @@ static enum ph_status prednet_create(const struct train_setup *setup,
     m->n_frames = (int)setup->data->n_frames;
     m->config = (struct phi_prednet_config){.n_layers = (int)params->channels.n,
                                             .h = setup->data->size,
-                                            .w = setup->data->size,
+                                            .w = setup->data->width,
                                             .batch = (size_t)recipe_run(setup->recipe)->batch};
     for (uint32_t l = 0; l < params->channels.n; l++)
         m->config.channels[l] = (size_t)params->channels.value[l];
@@ -200,11 +200,13 @@ static enum ph_status prednet_step(struct train_model *m, const struct train_bat
 static enum ph_status prednet_sample(struct train_model *m, size_t n, uint8_t *rgb)
 {
     static const float unit_range[2] = {0, 1};
-    size_t size = m->config.h;
-    size_t picture = 3 * size * size;
+    const size_t size[2] = {m->config.h, m->config.w};
+    size_t picture = 3 * m->config.h * m->config.w;
     const struct train_data plain = {.n = m->data->n,
                                      .side = m->data->side,
+                                     .side_w = m->data->side_w,
                                      .size = m->data->size,
+                                     .width = m->data->width,
                                      .n_stored = m->data->n_stored,
                                      .n_frames = m->data->n_frames,
                                      .pixels = m->data->pixels};

@@ -158,7 +158,7 @@ static enum ph_status vae_sample(struct train_model *m, size_t n, uint8_t *rgb)
         for (size_t i = first; status == PH_OK && i < n * n && i < first + m->draw_batch; i++)
             train_place(rgb, n, i,
                         phi_tape_value(m->draw.tape, m->draw_out) + (i - first) * 3 * SIDE * SIDE,
-                        SIDE, unit_range);
+                        (const size_t[2]){SIDE, SIDE}, unit_range);
     }
     return status;
 }

@@ -45,18 +45,18 @@ void train_net_fini(struct train_net *net)
     phi_graph_destroy(&net->graph);
 }
 
-void train_place(uint8_t *rgb, size_t n, size_t i, const float *chw, size_t side,
+void train_place(uint8_t *rgb, size_t n, size_t i, const float *chw, const size_t size[2],
                  const float low_high[2])
 {
     float scale = 255.0f / (low_high[1] - low_high[0]);
+    size_t h = size[0], w = size[1];
 
-    for (size_t y = 0; y < side; y++)
-        for (size_t x = 0; x < side; x++)
+    for (size_t y = 0; y < h; y++)
+        for (size_t x = 0; x < w; x++)
             for (size_t c = 0; c < 3; c++) {
-                float value = (chw[(c * side + y) * side + x] - low_high[0]) * scale;
+                float value = (chw[(c * h + y) * w + x] - low_high[0]) * scale;
 
                 value = value > 0 ? value < 255 ? value : 255 : 0;
-                rgb[((i / n * side + y) * n * side + i % n * side + x) * 3 + c] =
-                    (uint8_t)(value + 0.5f);
+                rgb[((i / n * h + y) * n * w + i % n * w + x) * 3 + c] = (uint8_t)(value + 0.5f);
             }
 }

@@ -29,9 +29,9 @@ PH_NODISCARD enum ph_status train_net_finish(struct train_net *net, struct phi_w
 /* Frees both; accepts half-made ones. */
 void train_net_fini(struct train_net *net);
 
-/* Picture `i` of a sheet of n x n, from chw[3][side][side] in [low, high], into
- * rgb[n * side][n * side][3]. */
-void train_place(uint8_t *rgb, size_t n, size_t i, const float *chw, size_t side,
+/* Picture `i` of a sheet of n x n, from chw[3][h][w] (`size`: h, w) in [low, high], into
+ * rgb[n * h][n * w][3]. */
+void train_place(uint8_t *rgb, size_t n, size_t i, const float *chw, const size_t size[2],
                  const float low_high[2]);
 
 #endif

@@ -30,6 +30,7 @@ struct train_data_params {
     int64_t count;          /* items to use; 0: all there are */
     int64_t first;          /* index of the first procedural item */
     int64_t size;           /* height and width in pixels */
+    int64_t width;          /* of clips, where it is another; 0: as size */
     int64_t seed;           /* of the procedural set */
     const char *path;       /* folder or file */
     const char *attributes; /* TSV or CelebA list beside a folder; "" for none */

@@ -13,16 +13,22 @@ static const char *const schedules[] = {"constant", "step", "linear", "cosine", 
 static const struct ph_param data_params[] = {
     PH_ENUM(struct train_data_params, type, TRAIN_FACES, data_types, 0,
             "Procedural faces; a folder of PNG and JPEG pictures; an array of a safetensors file; "
-            "procedural films; a folder of frames in the order of their names; a video file "
+            "procedural films; a folder of frames in the order of their names, or of such folders, "
+            "one a "
+            "recording; a video file "
             "(through ffmpeg)."),
     PH_INT(struct train_data_params, count, 0, 0, 10000000, "pictures", 0,
            "How many to use; 0 takes all of a folder or file, and 10,000 faces."),
     PH_INT(struct train_data_params, first, 0, 0, 1e15, "", 0,
            "Index of the first procedural face, so that training and test faces differ."),
     PH_INT(struct train_data_params, size, 64, 8, 512, "pixels", 0,
-           "Height and width; other pictures are cropped to a square and resized."),
+           "Height and width; other pictures are cropped to this shape and resized."),
+    PH_INT(
+        struct train_data_params, width, 0, 0, 1024, "pixels", 0,
+        "Width of the frames of films, frames and video where it is not their height, as 160 for "
+        "a size of 128; 0: the same."),
     PH_INT(struct train_data_params, seed, 1, 0, 1e15, "", 0, "Seed of the procedural set."),
-    PH_PATH(struct train_data_params, path, "", 0, "The folder, or the safetensors file."),
+    PH_PATH(struct train_data_params, path, "", 0, "The folder or file."),
     PH_PATH(struct train_data_params, attributes, "", 0,
             "Attributes of a folder's pictures: TSV with a header, or CelebA's list_attr layout."),
     PH_STRING(struct train_data_params, tensor, "images", 0,
