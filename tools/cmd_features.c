@@ -15,7 +15,7 @@
 #define MAX_FRAME_BYTES ((size_t)8 << 30)
 
 struct features_args {
-    const char *model, *film, *out, *basis;
+    const char *model, *film, *out, *basis, *part_name;
     struct cli_list bold, events;
     int64_t layer, n_components;
     double fps;
@@ -26,6 +26,7 @@ struct features {
     const struct features_args *args;
     struct film_source source;
     struct film_run *runs; /* [n_runs] */
+    struct film_part part;
     size_t n_runs, n_rows, t;
     struct phi_safetensors_writer *writer;
     double *mean; /* [t] over the rows with film */
@@ -69,7 +70,7 @@ static enum ph_status start_rows(struct features *f, struct ph_error *reterr)
     const struct phi_safetensors_content content = {&tensor, 1, pairs,
                                                     sizeof pairs / sizeof *pairs};
 
-    (void)snprintf(layer, sizeof layer, "R%lld", (long long)f->args->layer);
+    (void)snprintf(layer, sizeof layer, "%s%d", f->args->part_name, f->part.layer);
     (void)snprintf(fps, sizeof fps, "%g", f->args->fps);
     f->mean = phi_calloc(f->t, sizeof *f->mean);
     f->seen = phi_calloc(f->n_rows, sizeof *f->seen);
@@ -119,7 +120,7 @@ static enum ph_status rows_of_volumes(struct features *f, struct ph_error *reter
     if (status == PH_OK)
         status = start_rows(f, reterr);
     for (size_t r = 0; status == PH_OK && r < f->n_runs; r++) {
-        status = film_walk(&f->source, &f->runs[r], (int)f->args->layer, take_row, f, reterr);
+        status = film_walk(&f->source, &f->runs[r], f->part, take_row, f, reterr);
         f->first += f->runs[r].n_volumes;
     }
     if (status == PH_OK)
@@ -140,7 +141,7 @@ static enum ph_status read_frames(struct features *f, float *r, struct ph_error 
             phi_prednet_live_reset(net);
         phi_film_planes(&f->source.film, i, frame);
         if (phi_prednet_live_step(net, frame, NULL) != PH_OK ||
-            phi_prednet_live_read(net, 'r', (int)f->args->layer, r + i * f->t) != PH_OK)
+            phi_prednet_live_read(net, f->part.kind, f->part.layer, r + i * f->t) != PH_OK)
             return phi_error(reterr, PH_E_INTERNAL, "the network cannot be run");
         cli_progress("frames through the network", i + 1, f->n_rows);
         if (cli_interrupted())
@@ -210,7 +211,7 @@ static enum ph_status write_latents(struct features *f, const double *latents,
                                                  {"latents.layer", layer}};
     const struct phi_safetensors_content content = {tensors, 4, pairs, 4};
 
-    (void)snprintf(layer, sizeof layer, "R%lld", (long long)f->args->layer);
+    (void)snprintf(layer, sizeof layer, "%s%d", f->args->part_name, f->part.layer);
     return phi_safetensors_write(f->args->out, &content, reterr);
 }
 
@@ -248,25 +249,42 @@ static enum ph_status components_of_frames(struct features *f, struct ph_error *
 static void report(const struct features *f)
 {
     size_t width = f->pca ? f->pca->n_components : f->t;
-    json_t *json = json_pack("{s:s, s:I, s:I, s:I, s:I}", "file", f->args->out, "layer",
-                             (json_int_t)f->args->layer, "rows", (json_int_t)f->n_rows, "features",
-                             (json_int_t)width, "rows_with_film",
+    json_t *json = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "file", f->args->out, "part",
+                             f->args->part_name, "layer", (json_int_t)f->args->layer, "rows",
+                             (json_int_t)f->n_rows, "features", (json_int_t)width, "rows_with_film",
                              (json_int_t)(f->pca ? f->n_rows : f->n_seen));
 
     if (f->args->json)
         (void)json_dumpf(json, stdout, 0);
     else
-        printf("%s: R%lld, %zu rows of %zu %s", f->args->out, (long long)f->args->layer, f->n_rows,
-               width, f->pca ? "components" : "units");
+        printf("%s: %s%d, %zu rows of %zu %s", f->args->out, f->args->part_name, f->part.layer,
+               f->n_rows, width, f->pca ? "components" : "units");
     (void)putchar('\n');
     json_decref(json);
 }
 
+/* R, E, A or Ahat; 0 for another name. */
+static char part_of(const char *name)
+{
+    static const struct {
+        const char *name;
+        char kind;
+    } parts[] = {{"R", 'r'}, {"E", 'e'}, {"A", 'a'}, {"Ahat", 'p'}};
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (strcmp(name, parts[i].name) == 0)
+            return parts[i].kind;
+    return 0;
+}
+
 static int make_features(const struct features_args *args)
 {
-    const struct film_source_from from = {
-        .model = args->model, .film = args->film, .fps = args->fps, .layer = (int)args->layer};
-    struct features f = {.args = args};
+    const struct film_source_from from = {.model = args->model,
+                                          .film = args->film,
+                                          .fps = args->fps,
+                                          .layer = (int)args->layer,
+                                          .want_units = true};
+    struct features f = {.args = args, .part = {part_of(args->part_name), (int)args->layer}};
     struct ph_error err;
     enum ph_status status;
     int code = CLI_DONE;
@@ -275,7 +293,7 @@ static int make_features(const struct features_args *args)
     (void)phi_blas_set_threads(1); /* the same bits on any machine */
     status = film_source_open(&from, &f.source, &err);
     if (status == PH_OK) {
-        f.t = phi_prednet_r_size(&f.source.config, from.layer);
+        f.t = film_part_size(&f.source.config, f.part);
         status = args->bold.n ? rows_of_volumes(&f, &err) : components_of_frames(&f, &err);
     }
     cli_progress_end();
@@ -294,10 +312,11 @@ static int make_features(const struct features_args *args)
 
 static int run_features(const struct cli_command *self, int argc, char **argv)
 {
-    struct features_args a = {.fps = 10, .n_components = 24};
+    struct features_args a = {.fps = 10, .n_components = 24, .part_name = "R"};
     const struct cli_option options[] = {
         {CLI_TEXT, "out", &a.out, "FILE", "file to write (safetensors)"},
-        {CLI_INT, "layer", &a.layer, "N", "whose R is taken (0)"},
+        {CLI_INT, "layer", &a.layer, "N", "whose units are taken (0)"},
+        {CLI_TEXT, "part", &a.part_name, "NAME", "R, E, A or Ahat (R)"},
         {CLI_REAL, "fps", &a.fps, "N", "frames a second of the film (10)"},
         {CLI_LIST, "bold", &a.bold, "FILE", "run in which the film was shown; repeat in order"},
         {CLI_LIST, "events", &a.events, "FILE", "its events.tsv; one a run, in the same order"},
@@ -317,6 +336,8 @@ static int run_features(const struct cli_command *self, int argc, char **argv)
     if (!(a.fps > 0 && a.fps <= 1000) || a.layer < 0 || a.layer >= PHI_PREDNET_LAYERS ||
         a.n_components < 1 || a.n_components > 8192)
         return cli_usage(self, "--fps must be above 0, --layer 0 or more, --components 1 to 8192");
+    if (!part_of(a.part_name))
+        return cli_usage(self, "--part is R, E, A or Ahat");
     a.model = rest.operands[0];
     a.film = rest.operands[1];
     return make_features(&a);
@@ -326,7 +347,8 @@ const struct cli_command cmd_features = {
     .name = "features",
     .summary = "turn a film into PredNet's representation of it",
     .operands = "MODEL.safetensors FILM",
-    .text = "With --bold and --events: R of the layer, averaged over the frames of each volume "
+    .text = "With --bold and --events: R of the layer (or another --part of it), averaged over the "
+            "frames of each volume "
             "('targets',\none row a volume of all runs in order), for phos fit ridge; volumes "
             "without film hold the mean.\nWithout: whitened principal components of R, one row a "
             "frame ('latents'), for phos simulate\n--film --latents. The network begins anew at "

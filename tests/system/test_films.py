@@ -130,6 +130,26 @@ class Films(unittest.TestCase):
         on = rows[20:20 + int(N_CLIPS * CLIP / FPS / TR)]
         np.testing.assert_allclose(rows[3], on.mean(0), atol=1e-4)  # no film: the mean
 
+    def test_other_units_than_r(self):
+        """E is what is left of A and Ahat, over-predictions first; the lowest A is the film."""
+        parts = {}
+        for layer in (0, 1):
+            for part in ("A", "Ahat", "E"):
+                self.phos("features", "net/model.safetensors", "test", "--part", part, "--layer", layer, "--bold",
+                          self.test, "--events", self.events, "--out", "part.st")
+                rows, metadata = tensors.read(self.path("part.st"))
+                self.assertEqual(metadata["features.layer"], part + str(layer))
+                parts[part] = rows["targets"]
+            over, under = np.split(parts["E"], 2, axis=1)
+            np.testing.assert_allclose(over - under, parts["Ahat"] - parts["A"], atol=1e-5)
+            self.assertTrue((over >= 0).all() and (under >= 0).all())
+            if layer == 0:
+                film, _ = tensors.read(self.path("test/stimuli.safetensors"))
+                first = film["images"][:int(TR * FPS)].transpose(0, 3, 1, 2).reshape(int(TR * FPS), -1) / 255.0
+                np.testing.assert_allclose(parts["A"][int(10 / TR)], first.mean(0), atol=1e-5)
+        self.assertIn("--part is R, E, A or Ahat", self.phos("features", "net/model.safetensors", "test", "--part",
+                                                             "C", "--out", "part.st", fail=True))
+
     def test_the_study(self):
         out = json.loads(self.phos("eval", "prednet", "--model", "net/model.safetensors", "--film", "test", "--run",
                                    "film.yaml", "--bold", self.test, "--events", self.events, "--ridge",

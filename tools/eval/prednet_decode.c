@@ -78,7 +78,7 @@ enum ph_status study_layer_decode(const char *ridge, int layer, const struct fit
             status = phi_error_nomem(reterr, "features", run->n_volumes * l.t * sizeof(float));
     }
     if (status == PH_OK)
-        status = film_walk(source, run, layer, collect, &c, reterr);
+        status = film_walk(source, run, (struct film_part){'r', layer}, collect, &c, reterr);
     if (status == PH_OK && l.n < 2 * STUDY_MIN_SHIFT + 2)
         status =
             phi_error(reterr, PH_E_SHAPE,

@@ -20,7 +20,8 @@ enum ph_status film_source_open(const struct film_source_from *from, struct film
                                          .clock = &ret_source->clock,
                                          .layer = from->layer,
                                          .fps = from->fps,
-                                         .window_s = from->window_s};
+                                         .window_s = from->window_s,
+                                         .net.want_units = from->want_units};
     enum ph_status status;
 
     memset(ret_source, 0, sizeof *ret_source);
@@ -120,10 +121,15 @@ enum ph_status film_run_open(const char *bold, const char *events, const struct 
     return film_run_make(events, tr_s, info.n_volumes, film, fps, ret_run, reterr);
 }
 
+size_t film_part_size(const struct phi_prednet_config *config, struct film_part part)
+{
+    return phi_prednet_r_size(config, part.layer) * (part.kind == 'e' ? 2 : 1);
+}
+
 struct walk {
     struct film_source *source;
     const struct film_run *run;
-    int layer;
+    struct film_part part;
     size_t n;
     float *r;     /* [n] */
     double *sum;  /* [n] */
@@ -154,8 +160,9 @@ static enum ph_status add_frame(struct walk *w, size_t volume, struct ph_error *
     enum ph_status status = volume != w->volume ? flush(w, reterr) : PH_OK;
 
     w->volume = volume;
-    if (status == PH_OK && (phi_player_step(player, INFINITY) != PH_OK ||
-                            phi_prednet_live_read(player->net, 'r', w->layer, w->r) != PH_OK))
+    if (status == PH_OK &&
+        (phi_player_step(player, INFINITY) != PH_OK ||
+         phi_prednet_live_read(player->net, w->part.kind, w->part.layer, w->r) != PH_OK))
         status = phi_error(reterr, PH_E_INTERNAL, "the network cannot be run");
     for (size_t i = 0; status == PH_OK && i < w->n; i++)
         w->sum[i] += (double)w->r[i];
@@ -185,16 +192,17 @@ static enum ph_status walk_ticks(struct walk *w, struct ph_error *reterr)
     return status == PH_OK ? flush(w, reterr) : status;
 }
 
-enum ph_status film_walk(struct film_source *source, const struct film_run *run, int layer,
-                         film_row_fn *row, void *ctx, struct ph_error *reterr)
+enum ph_status film_walk(struct film_source *source, const struct film_run *run,
+                         struct film_part part, film_row_fn *row, void *ctx,
+                         struct ph_error *reterr)
 {
-    struct walk w = {.source = source, .run = run, .layer = layer, .row = row, .ctx = ctx};
+    struct walk w = {.source = source, .run = run, .part = part, .row = row, .ctx = ctx};
     enum ph_status status;
 
-    w.n = phi_prednet_r_size(&source->config, layer);
+    w.n = film_part_size(&source->config, part);
     if (w.n == 0)
         return phi_error(reterr, PH_E_INVAL, "the network has layers 0 to %d, not %d",
-                         source->config.n_layers - 1, layer);
+                         source->config.n_layers - 1, part.layer);
     w.r = phi_calloc(w.n, sizeof *w.r);
     w.sum = phi_calloc(w.n, sizeof *w.sum);
     source->clock = run->clock;

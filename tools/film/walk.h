@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A film run through PredNet as the subject saw it: R of a layer, averaged over the frames of each
- * volume. Memory does not grow with the film. Set-up code; one thread.
+ * A film run through PredNet as the subject saw it: R, A, its prediction or E of a layer, averaged
+ * over the frames of each volume. Memory does not grow with the film. Set-up code; one thread.
  */
 #ifndef TOOLS_FILM_WALK_H
 #define TOOLS_FILM_WALK_H
@@ -29,6 +29,7 @@ struct film_source_from {
     const char *model, *film;
     double fps, window_s;
     int layer;
+    bool want_units; /* A and Ahat can be read */
 };
 PH_NODISCARD enum ph_status film_source_open(const struct film_source_from *from,
                                              struct film_source *ret_source,
@@ -47,12 +48,21 @@ PH_NODISCARD enum ph_status film_run_make(const char *events, double tr_s, size_
                                           const struct phi_film *film, double fps,
                                           struct film_run *ret_run, struct ph_error *reterr);
 
-/* Calls `row` for every volume during which a frame was on, in order, with the mean of R of
- * `layer` over its frames. The first failure of `row` ends it. */
+/* Units of one layer: kind 'r', 'e', 'a' or 'p' of phi_prednet_live_read. */
+struct film_part {
+    char kind;
+    int layer;
+};
+
+/* Its values a frame; 0 if there is no such layer. */
+size_t film_part_size(const struct phi_prednet_config *config, struct film_part part);
+
+/* Calls `row` for every volume during which a frame was on, in order, with the mean of
+ * `part` over its frames. The first failure of `row` ends it. */
 typedef enum ph_status film_row_fn(void *ctx, size_t volume, const float *mean,
                                    struct ph_error *reterr);
 PH_NODISCARD enum ph_status film_walk(struct film_source *source, const struct film_run *run,
-                                      int layer, film_row_fn *row, void *ctx,
+                                      struct film_part part, film_row_fn *row, void *ctx,
                                       struct ph_error *reterr);
 
 #endif

@@ -23,7 +23,7 @@ enum ph_status phi_player_open(struct phi_player *player, const struct phi_playe
     player->n_r = phi_prednet_r_size(config, options->layer);
     player->n_pixels = config->h * config->w;
     player->mix = 1;
-    status = phi_prednet_file_open(options->model, config, &player->net, reterr);
+    status = phi_prednet_file_open(options->model, config, &options->net, &player->net, reterr);
     if (status)
         return status;
     player->r[0] = phi_calloc(player->n_r, sizeof(float));

@@ -23,6 +23,7 @@ struct phi_player_options {
     int layer;                          /* whose R is driven */
     double fps;
     double window_s; /* how long a statement holds, centred on its moment */
+    struct phi_prednet_live_options net;
 };
 
 /* A copy of all that a tick depends on. */

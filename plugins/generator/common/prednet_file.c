@@ -66,6 +66,7 @@ enum ph_status phi_prednet_file_config(const char *path, struct phi_prednet_conf
 }
 
 enum ph_status phi_prednet_file_open(const char *path, const struct phi_prednet_config *config,
+                                     const struct phi_prednet_live_options *options,
                                      struct phi_prednet_live **ret_live, struct ph_error *reterr)
 {
     struct phi_weights *weights = NULL;
@@ -75,7 +76,7 @@ enum ph_status phi_prednet_file_open(const char *path, const struct phi_prednet_
         return phi_error_nomem(reterr, "weights", 0);
     status = phi_weights_load(weights, path, "prednet.", reterr);
     if (status == PH_OK) {
-        status = phi_prednet_live_create(weights, config, NULL, ret_live, reterr);
+        status = phi_prednet_live_create(weights, config, options, ret_live, reterr);
         if (status != PH_OK)
             (void)phi_error_prefix(reterr, "%s", path);
     }

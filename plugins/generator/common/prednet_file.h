@@ -14,9 +14,12 @@ PH_NODISCARD enum ph_status phi_prednet_file_config(const char *path,
                                                     struct phi_prednet_config *ret_config,
                                                     struct ph_error *reterr);
 
-/* The network for frames of config->h x config->w, as phi_prednet_live_create. */
+/* The network for frames of config->h x config->w, as phi_prednet_live_create; `options` may be
+ * NULL.
+ */
 PH_NODISCARD enum ph_status phi_prednet_file_open(const char *path,
                                                   const struct phi_prednet_config *config,
+                                                  const struct phi_prednet_live_options *options,
                                                   struct phi_prednet_live **ret_live,
                                                   struct ph_error *reterr);
 
