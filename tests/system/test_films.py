@@ -166,7 +166,7 @@ class Films(unittest.TestCase):
         self.assertEqual(len(out["drawing"]), 2 * 2 * 4)
         alone = [row["score"]["mse"] for row in out["drawing"] if row["r"] == "left alone" and row["film_seen"]]
         self.assertEqual(alone[0], alone[1])  # whatever the layer
-        for name in ("prediction.png", "film_seen.png", "film_unseen.png", "prednet.json"):
+        for name in ("prediction.png", "extrapolation.png", "film_seen.png", "film_unseen.png", "prednet.json"):
             self.assertTrue(os.path.getsize(self.path("report/" + name)) > 0)
 
     def test_a_replayed_run(self):

@@ -42,12 +42,9 @@ static enum ph_status path_of(const struct study *s, const char *name, char *pat
 
 static enum ph_status predict(struct study *s, struct ph_error *reterr)
 {
-    char path[PHI_PATH_MAX];
     json_t *part = NULL;
-    enum ph_status status = path_of(s, "prediction.png", path, reterr);
+    enum ph_status status = study_predict(&s->source, s->args->out, &part, reterr);
 
-    if (status == PH_OK)
-        status = study_predict(&s->source, path, &part, reterr);
     if (status == PH_OK)
         (void)json_object_set_new(s->report, "prediction", part);
     return status;

@@ -31,8 +31,9 @@ PH_NODISCARD enum ph_status study_score_add(struct study_score *score, const flo
 json_t *study_score_json(const struct study_score *score);
 
 /* One-step predictions against showing the last frame again, over whole clips, and what is guessed
- * 1 to 5 frames beyond the tenth; a sheet of stimulus, prediction and error to `sheet`. */
-PH_NODISCARD enum ph_status study_predict(struct film_source *source, const char *sheet,
+ * 1 to 5 frames beyond the tenth; sheets of both as prediction.png and extrapolation.png in `dir`.
+ */
+PH_NODISCARD enum ph_status study_predict(struct film_source *source, const char *dir,
                                           json_t **ret_report, struct ph_error *reterr);
 
 /* Decoded and true R of one layer, one row for every volume that has both. */

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/mem.h"
 #include "decode/image_score.h"
 #include "eval/prednet.h"
+#include "io/file.h"
 
 #define N_SEEN  10 /* frames before extrapolation, as the authors' */
 #define N_AHEAD 5
+#define N_LAST  2 /* seen frames on the sheet of guesses */
+#define N_CLIPS 3 /* on a sheet */
 
 /* The scores take channels last. */
 static void interleave(const float *planes, size_t n, float *ret)
@@ -50,7 +54,7 @@ struct prediction {
     size_t h, w, n; /* n values of a picture */
     float *frame, *last, *held;
     struct study_score one_step, copy, ahead[N_AHEAD], held_copy[N_AHEAD];
-    struct phi_sheet *sheet;
+    struct phi_sheet *sheet, *guesses;
     size_t clip; /* counts from 0 */
 };
 
@@ -66,15 +70,16 @@ static enum ph_status step(struct prediction *p, const float *seen, float *own,
     return PH_OK;
 }
 
-static enum ph_status put_column(struct prediction *p, size_t column, const float *own,
-                                 struct ph_error *reterr)
+/* The frame and what the network made of it, one above the other. */
+static enum ph_status put_column(const struct prediction *p, struct phi_sheet *sheet, size_t column,
+                                 const float *own, struct ph_error *reterr)
 {
     const struct phi_sheet_cell cells[2] = {{2 * p->clip, column}, {2 * p->clip + 1, column}};
 
-    if (p->clip >= 3 || column >= STUDY_COLUMNS || !p->sheet)
+    if (p->clip >= N_CLIPS)
         return PH_OK;
-    if (phi_sheet_put_planes(p->sheet, cells[0], p->w, p->h, p->frame) != PH_OK ||
-        phi_sheet_put_planes(p->sheet, cells[1], p->w, p->h, own) != PH_OK)
+    if (phi_sheet_put_planes(sheet, cells[0], p->w, p->h, p->frame) != PH_OK ||
+        phi_sheet_put_planes(sheet, cells[1], p->w, p->h, own) != PH_OK)
         return phi_error_nomem(reterr, "a sheet", 0);
     return PH_OK;
 }
@@ -90,8 +95,8 @@ static enum ph_status predict_clip(struct prediction *p, size_t first, size_t en
         memcpy(p->last, p->frame, p->n * sizeof *p->last);
         phi_film_planes(&p->source->film, i, p->frame);
         status = step(p, p->frame, own, reterr);
-        if (status == PH_OK)
-            status = put_column(p, i - first, own, reterr);
+        if (status == PH_OK && i - first < STUDY_COLUMNS)
+            status = put_column(p, p->sheet, i - first, own, reterr);
         if (status != PH_OK || i == first)
             continue;
         status = study_score_add(&p->one_step, own, p->frame, p->h, p->w, reterr);
@@ -114,6 +119,8 @@ static enum ph_status extrapolate(struct prediction *p, size_t first, size_t end
     for (size_t i = 0; status == PH_OK && i < N_SEEN + N_AHEAD; i++) {
         phi_film_planes(&p->source->film, first + i, p->frame);
         status = step(p, i < N_SEEN ? p->frame : NULL, own, reterr);
+        if (status == PH_OK && i + N_LAST >= N_SEEN)
+            status = put_column(p, p->guesses, i + N_LAST - N_SEEN, own, reterr);
         if (i + 1 == N_SEEN)
             memcpy(p->held, p->frame, p->n * sizeof *p->held);
         if (status != PH_OK || i < N_SEEN)
@@ -162,18 +169,54 @@ static json_t *report_of(const struct prediction *p)
     return report;
 }
 
-enum ph_status study_predict(struct film_source *source, const char *sheet, json_t **ret_report,
+/* Three clips, each a row of frames and below it one of pictures of the network. */
+static enum ph_status make_sheet(const struct prediction *p, size_t n_cols, const char *below,
+                                 struct phi_sheet **ret_sheet, struct ph_error *reterr)
+{
+    const struct phi_sheet_layout layout = {.n_rows = 2 * N_CLIPS,
+                                            .n_cols = n_cols,
+                                            .tile_width = 96,
+                                            .tile_height = 96 * p->h / p->w,
+                                            .left = 90,
+                                            .top = 18,
+                                            .gap = 2};
+    enum ph_status status = phi_sheet_create(&layout, ret_sheet, reterr);
+
+    for (size_t row = 0; status == PH_OK && row < layout.n_rows; row++)
+        phi_sheet_label_row(*ret_sheet, row, row % 2 ? below : "shown");
+    return status;
+}
+
+static enum ph_status make_sheets(struct prediction *p, struct ph_error *reterr)
+{
+    enum ph_status status = make_sheet(p, STUDY_COLUMNS, "predicted", &p->sheet, reterr);
+    char label[16];
+
+    if (status == PH_OK)
+        status = make_sheet(p, N_LAST + N_AHEAD, "network", &p->guesses, reterr);
+    for (size_t k = 0; status == PH_OK && k < N_LAST + N_AHEAD; k++) {
+        (void)snprintf(label, sizeof label, k < N_LAST ? "seen" : "t+%zu", k + 1 - N_LAST);
+        phi_sheet_label_col(p->guesses, k, label);
+    }
+    return status;
+}
+
+static enum ph_status write_sheet(struct phi_sheet *sheet, const char *dir, const char *name,
+                                  struct ph_error *reterr)
+{
+    char path[PHI_PATH_MAX];
+
+    if (!phi_path_join(path, sizeof path, dir, name))
+        return phi_error(reterr, PH_E_LIMIT, "the path of '%s' is too long", dir);
+    return phi_sheet_write(sheet, path, reterr);
+}
+
+enum ph_status study_predict(struct film_source *source, const char *dir, json_t **ret_report,
                              struct ph_error *reterr)
 {
     struct prediction p = {.source = source, .h = source->film.h, .w = source->film.w};
-    const struct phi_sheet_layout layout = {.n_rows = 6,
-                                            .n_cols = STUDY_COLUMNS,
-                                            .tile_width = 96,
-                                            .tile_height = 96 * p.h / p.w,
-                                            .left = 90,
-                                            .gap = 2};
     float *memory;
-    enum ph_status status = phi_sheet_create(&layout, &p.sheet, reterr);
+    enum ph_status status = make_sheets(&p, reterr);
 
     p.n = 3 * p.h * p.w;
     memory = phi_calloc2(4, p.n, sizeof *memory);
@@ -183,15 +226,16 @@ enum ph_status study_predict(struct film_source *source, const char *sheet, json
         p.frame = memory;
         p.last = memory + p.n;
         p.held = memory + 2 * p.n;
-        for (size_t row = 0; row < layout.n_rows; row++)
-            phi_sheet_label_row(p.sheet, row, row % 2 ? "predicted" : "shown");
         status = all_clips(&p, memory + 3 * p.n, reterr);
     }
     if (status == PH_OK)
-        status = phi_sheet_write(p.sheet, sheet, reterr);
+        status = write_sheet(p.sheet, dir, "prediction.png", reterr);
+    if (status == PH_OK)
+        status = write_sheet(p.guesses, dir, "extrapolation.png", reterr);
     if (status == PH_OK)
         *ret_report = report_of(&p);
     phi_sheet_destroy(&p.sheet);
+    phi_sheet_destroy(&p.guesses);
     phi_free(memory);
     return status;
 }
