@@ -47,7 +47,30 @@ static enum ph_status read_memory(void *ctx, size_t first, size_t n, enum phi_dt
 struct phi_columns phi_columns_over(struct phi_columns_memory *memory, size_t n_cols,
                                     const char *name)
 {
-    return (struct phi_columns){memory->n_rows, n_cols, read_memory, memory, name};
+    return (struct phi_columns){.n_rows = memory->n_rows,
+                                .n_cols = n_cols,
+                                .read = read_memory,
+                                .ctx = memory,
+                                .name = name};
+}
+
+static enum ph_status read_part(void *ctx, size_t first, size_t n, enum phi_dtype dtype, void *out,
+                                struct ph_error *reterr)
+{
+    const struct phi_columns_part *part = ctx;
+
+    return part->whole->read(part->whole->ctx, part->first + first, n, dtype, out, reterr);
+}
+
+struct phi_columns phi_columns_of_part(struct phi_columns_part *part)
+{
+    struct phi_columns columns = *part->whole;
+
+    columns.n_cols = part->n;
+    columns.read = read_part;
+    columns.ctx = part;
+    columns.first_number += part->first;
+    return columns;
 }
 
 static double load(const struct phi_columns_block *block, size_t i)
@@ -65,9 +88,10 @@ static enum ph_status name_bad_value(const struct phi_columns *columns, size_t f
             return phi_error(reterr, PH_E_INVAL,
                              "%s hold a value that is not a number (row %zu, column %zu): mask or "
                              "interpolate it before fitting",
-                             columns->name, i / n, first + i % n);
+                             columns->name, i / n, columns->first_number + first + i % n);
     return phi_error(reterr, PH_E_INVAL, "%s are too large to be summed (columns %zu to %zu)",
-                     columns->name, first, first + n - 1);
+                     columns->name, columns->first_number + first,
+                     columns->first_number + first + n - 1);
 }
 
 PHI_VECTOR static void add_rows(const struct phi_columns_block *block, size_t n_rows, size_t n)

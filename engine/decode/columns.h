@@ -22,8 +22,17 @@ struct phi_columns {
     enum ph_status (*read)(void *ctx, size_t first, size_t n, enum phi_dtype dtype, void *out,
                            struct ph_error *reterr);
     void *ctx;
-    const char *name; /* for messages: "voxels", "targets" */
+    const char *name;    /* for messages: "voxels", "targets" */
+    size_t first_number; /* what messages call the first column, where these are part of more */
 };
+
+/* Columns first .. first+n-1 of another source, numbered as there; `part` and what it points to
+ * must outlive the result. */
+struct phi_columns_part {
+    const struct phi_columns *whole;
+    size_t first, n;
+};
+struct phi_columns phi_columns_of_part(struct phi_columns_part *part);
 
 /* A matrix in memory, row-major with `stride` elements from row to row; borrowed. */
 struct phi_columns_memory {

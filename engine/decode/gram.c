@@ -136,7 +136,7 @@ static enum ph_status scale_column(struct gram_job *job, size_t column, double s
         return phi_error(reterr, PH_E_INVAL,
                          "column %zu of the %s is constant: leave it out of the mask, or allow "
                          "constant columns to be ignored",
-                         column, job->x->name);
+                         job->x->first_number + column, job->x->name);
     job->scale[column] = !kept || constant ? 0 : job->options->standardise ? sd : 1;
     job->n_varying += kept && !constant;
     return PH_OK;

@@ -265,7 +265,7 @@ static enum ph_status read_block(struct fit_job *job, struct ph_error *reterr)
         if (is_constant(job, t))
             return phi_error(reterr, PH_E_INVAL,
                              "target %zu is constant: leave it out, or allow constant targets",
-                             job->first + t);
+                             job->targets->first_number + job->first + t);
     return status;
 }
 

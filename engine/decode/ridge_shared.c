@@ -101,7 +101,7 @@ static enum ph_status treat_strip(const struct scaled_targets *t, struct strip *
         if (!plan->allow_constant && phi_ridge_is_constant(s->mean[j], s->sd[j]))
             return phi_error(reterr, PH_E_INVAL,
                              "target %zu is constant: leave it out, or allow constant targets",
-                             first + s->first + j);
+                             t->inner->first_number + first + s->first + j);
     }
     memset(s->sst, 0, sizeof s->sst);
     for (size_t f = 0; f < plan->n_folds; f++)
@@ -130,8 +130,7 @@ static enum ph_status target_gram(const struct phi_ridge_plan *plan,
                                   struct ph_error *reterr)
 {
     struct scaled_targets scaled = {plan, targets};
-    struct phi_columns columns = {targets->n_rows, targets->n_cols, read_scaled, &scaled,
-                                  targets->name};
+    struct phi_columns columns = *targets;
     struct phi_gram_options options = {.dtype = plan->dtype,
                                        .n_threads = plan->n_threads,
                                        .allow_constant = true,
@@ -141,6 +140,8 @@ static enum ph_status target_gram(const struct phi_ridge_plan *plan,
     double *moments = phi_calloc2(2, targets->n_cols, sizeof *moments);
     enum ph_status status;
 
+    columns.read = read_scaled;
+    columns.ctx = &scaled;
     if (!moments)
         return phi_error_nomem(reterr, "targets' means", 2 * targets->n_cols * sizeof *moments);
     status = phi_gram(&columns, &options, c, moments, moments + targets->n_cols, reterr);

@@ -17,9 +17,10 @@ struct phi_team {
     /* Adds values[n] over all processes, in place; the same bits in all of them. */
     enum ph_status (*sum)(void *ctx, double *values, size_t n, struct ph_error *reterr);
     /* Every process tells how it fares, and all get the first failure among them, with its words in
-     * reterr; PH_OK if all are well. */
+     * reterr; else what was given. After a failure all later calls return it at once. */
     enum ph_status (*agree)(void *ctx, enum ph_status mine, struct ph_error *reterr);
-    /* phi_eigh and phi_chol_inverse of a matrix that all hold alike; the same bits in all. */
+    /* phi_eigh (but for the signs) and phi_chol_inverse of a matrix that all hold alike; the same
+     * bits in all. */
     enum ph_status (*eigh)(void *ctx, double *a /* [n][n] */, size_t n, double *ret_values,
                            struct ph_error *reterr);
     enum ph_status (*inverse)(void *ctx, double *a /* [n][n] */, size_t n, struct ph_error *reterr);

@@ -33,8 +33,12 @@ static enum ph_status read_train(void *ctx, size_t first, size_t n, enum phi_dty
 
 struct phi_columns phi_columns_of_train(struct phi_columns_train *train)
 {
-    return (struct phi_columns){phi_fold_n_train(&train->fold), train->whole->n_cols, read_train,
-                                train, train->whole->name};
+    struct phi_columns columns = *train->whole;
+
+    columns.n_rows = phi_fold_n_train(&train->fold);
+    columns.read = read_train;
+    columns.ctx = train;
+    return columns;
 }
 
 static enum ph_status keep_r2(void *ctx, const struct phi_ridge_block *block,

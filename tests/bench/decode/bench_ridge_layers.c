@@ -117,7 +117,7 @@ static void close_file(struct file *file)
 
 static int fit_layer(const struct session *s, struct file *targets, struct file *coefs)
 {
-    struct phi_columns columns = {s->n, targets->t, read_file, targets, "targets"};
+    struct phi_columns columns = {s->n, targets->t, read_file, targets, "targets", 0};
     struct phi_ridge_options options = {.lambdas = s->lambdas,
                                         .n_lambdas = PENALTIES,
                                         .folds = &s->folds,
