@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -8,56 +7,10 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "decode/gram.h"
-#include "decode/lags.h"
-#include "decode/linalg.h"
 #include "decode/resample.h"
-#include "decode/voxsel.h"
 #include "fit/fit.h"
-#include "fit/ridge_model.h"
-#include "fit/targets.h"
-#include "fit/voxels.h"
+#include "fit/ridge.h"
 #include "types.h"
-
-#define MAX_LAGS      32
-#define MAX_PENALTIES 64
-/* Features that choose voxels must fit into memory beside the voxels. */
-#define MAX_SELECTING 8192
-
-struct ridge_args {
-    struct cli_list bold;
-    struct cli_list plugins;
-    const char *run, *mask, *voxels, *targets, *tensor, *out, *estimates, *lags, *penalties,
-        *fold_starts;
-    int64_t n_folds, gap, n_top, n_threads, n_block;
-    double drift_s, min_r2;
-    bool leave_run_out, shared, one_sd, raw, dual, float64, allow_constant, json;
-};
-
-/* Everything a fit holds, freed in one place. */
-struct ridge_fit {
-    const struct ridge_args *args;
-    struct phi_registry *registry;
-    struct fit_voxels voxels;
-    struct fit_targets targets;
-    struct phi_columns target_columns, voxel_columns;
-    struct phi_columns_memory voxel_memory;
-    int lag_volumes[MAX_LAGS], zero_lag;
-    struct phi_lags lags;
-    uint32_t *file_rows, *rows; /* [n] rows of the targets file; [n] rows of x */
-    size_t n;                   /* rows fitted */
-    struct phi_folds folds;
-    double *k; /* [n][n] */
-    double *k_of_fold[PHI_FOLDS_MAX];
-    double *mean, *scale; /* [q] */
-    unsigned char *keep;  /* [q] or NULL */
-    double lambdas[MAX_PENALTIES];
-    size_t n_lambdas;
-    struct ridge_model *model;
-    struct phi_progress progress;
-    struct timespec stage_start;
-    char stage[64];
-};
 
 static double seconds_since(const struct timespec *start)
 {
@@ -73,6 +26,8 @@ static void show_progress(void *ctx, const char *stage, double fraction)
     struct ridge_fit *fit = ctx;
     char text[128];
 
+    if (fit->team && fit->team->base.rank)
+        return;
     if (strcmp(stage, fit->stage) != 0) {
         (void)phi_str_copy(fit->stage, sizeof fit->stage, stage);
         clock_gettime(CLOCK_MONOTONIC, &fit->stage_start);
@@ -84,389 +39,13 @@ static void show_progress(void *ctx, const char *stage, double fraction)
         (void)phi_str_copy(text, sizeof text, stage);
     cli_progress(text, (uint64_t)(fraction * 1000), 1000);
 }
-
-/* Whole numbers separated by commas, to ret[capacity]. */
-static enum ph_status parse_list(const char *option, const char *text, int64_t *ret,
-                                 size_t capacity, size_t *ret_n, struct ph_error *reterr)
-{
-    char item[32];
-    const char *at = text;
-    size_t n_items = 0;
-
-    while (*at) {
-        size_t n = strcspn(at, ",");
-
-        if (n >= sizeof item || n_items == capacity)
-            return phi_error(reterr, PH_E_INVAL, "--%s '%s': at most %zu whole numbers", option,
-                             text, capacity);
-        memcpy(item, at, n);
-        item[n] = 0;
-        if (!phi_parse_i64(item, &ret[n_items]) || ret[n_items] < -1000000 ||
-            ret[n_items] > 1000000)
-            return phi_error(reterr, PH_E_INVAL, "--%s '%s': '%s' is no number of volumes", option,
-                             text, item);
-        n_items++;
-        at += n + (at[n] == ',');
-    }
-    if (!n_items)
-        return phi_error(reterr, PH_E_INVAL, "--%s is empty: give volumes, as 2 or 2,3,4", option);
-    *ret_n = n_items;
-    return PH_OK;
-}
-
-static enum ph_status parse_lags(const char *text, struct ridge_fit *fit, struct ph_error *reterr)
-{
-    int64_t lags[MAX_LAGS];
-    enum ph_status status = parse_list("lags", text, lags, MAX_LAGS, &fit->lags.n_lags, reterr);
-
-    for (size_t l = 0; !status && l < fit->lags.n_lags; l++)
-        fit->lag_volumes[l] = (int)lags[l];
-    fit->lags.lag = fit->lag_volumes;
-    return status;
-}
-
-/* FROM:TO:COUNT in powers of ten of the mean eigenvalue; the unit is multiplied in later. */
-static enum ph_status parse_penalties(const char *text, struct ridge_fit *fit,
-                                      struct ph_error *reterr)
-{
-    double from, to;
-    int n, used = 0;
-
-    if (sscanf(text, "%lf:%lf:%d%n", &from, &to, &n, &used) != 3 || text[used] || n < 1 ||
-        n > MAX_PENALTIES || !isfinite(from) || !isfinite(to) || (n > 1 && !(to > from)))
-        return phi_error(reterr, PH_E_INVAL,
-                         "--penalties '%s' is not FROM:TO:COUNT, as -1:6:15 for 15 penalties from "
-                         "0.1 to a million times the mean variance",
-                         text);
-    fit->n_lambdas = (size_t)n;
-    for (int l = 0; l < n; l++)
-        fit->lambdas[l] = pow(10, n > 1 ? from + (to - from) * l / (n - 1) : from);
-    return PH_OK;
-}
-
-/* With a single lag the voxels are moved once, so that the rest of the fit knows no lags. */
-static void shift_voxels(struct ridge_fit *fit)
-{
-    struct fit_voxels *v = &fit->voxels;
-    size_t left[FIT_MAX_RUNS];
-    int lag = fit->lag_volumes[0];
-
-    for (size_t i = 0; i < fit->n; i++) {
-        size_t from = (size_t)((int64_t)fit->file_rows[i] + lag);
-
-        memmove(v->x + i * v->q, v->x + from * v->q, v->q * sizeof *v->x);
-        fit->rows[i] = (uint32_t)i;
-    }
-    for (size_t r = 0; r < v->n_runs; r++) {
-        size_t cut = (size_t)(lag < 0 ? -lag : lag);
-
-        left[r] = v->run_rows[r] > cut ? v->run_rows[r] - cut : 0;
-    }
-    memcpy(v->run_rows, left, v->n_runs * sizeof *left);
-    v->n = fit->n;
-    fit->lags = (struct phi_lags){&fit->zero_lag, 1, v->run_rows, v->n_runs};
-}
-
-static enum ph_status choose_rows(struct ridge_fit *fit, struct ph_error *reterr)
-{
-    size_t n_volumes = fit->voxels.n;
-
-    fit->file_rows = phi_calloc(n_volumes, sizeof *fit->file_rows);
-    fit->rows = phi_calloc(n_volumes, sizeof *fit->rows);
-    if (!fit->file_rows || !fit->rows)
-        return phi_error_nomem(reterr, "row numbers", n_volumes * sizeof *fit->rows);
-    fit->lags.run_rows = fit->voxels.run_rows;
-    fit->lags.n_runs = fit->voxels.n_runs;
-    fit->n = phi_lag_rows(&fit->lags, fit->file_rows);
-    if (fit->n < 4)
-        return phi_error(reterr, PH_E_INVAL,
-                         "only %zu of %zu volumes have all their lags inside the run", fit->n,
-                         n_volumes);
-    memcpy(fit->rows, fit->file_rows, fit->n * sizeof *fit->rows);
-    if (fit->lags.n_lags == 1)
-        shift_voxels(fit);
-    return fit_targets_columns(&fit->targets, n_volumes, fit->file_rows, fit->n,
-                               &fit->target_columns, reterr);
-}
-
-/* Fitted rows of each run, in order. */
-static void rows_of_runs(const struct ridge_fit *fit, size_t *rows)
-{
-    size_t start = 0, i = 0;
-
-    for (size_t r = 0; r < fit->voxels.n_runs; r++) {
-        size_t end = start + fit->voxels.run_rows[r];
-
-        rows[r] = 0;
-        while (i < fit->n && fit->rows[i] < end) {
-            rows[r]++;
-            i++;
-        }
-        start = end;
-    }
-}
-
-/* Folds that begin at given volumes: each start becomes the first fitted row at or after it. */
-static enum ph_status folds_at_volumes(struct ridge_fit *fit, struct ph_error *reterr)
-{
-    int64_t volumes[PHI_FOLDS_MAX];
-    size_t starts[PHI_FOLDS_MAX], n = 0;
-    enum ph_status status =
-        parse_list("fold-starts", fit->args->fold_starts, volumes, PHI_FOLDS_MAX, &n, reterr);
-
-    for (size_t f = 0; !status && f < n; f++) {
-        starts[f] = 0;
-        while (f && starts[f] < fit->n && (int64_t)fit->file_rows[starts[f]] < volumes[f])
-            starts[f]++;
-    }
-    return status
-               ? status
-               : phi_folds_starts(fit->n, starts, n, (size_t)fit->args->gap, &fit->folds, reterr);
-}
-
-static enum ph_status make_folds(struct ridge_fit *fit, struct ph_error *reterr)
-{
-    size_t rows[FIT_MAX_RUNS];
-
-    if (fit->args->fold_starts)
-        return folds_at_volumes(fit, reterr);
-
-    if (!fit->args->leave_run_out)
-        return phi_folds_contiguous(fit->n, (size_t)fit->args->n_folds, (size_t)fit->args->gap,
-                                    &fit->folds, reterr);
-    rows_of_runs(fit, rows);
-    return phi_folds_runs(rows, fit->voxels.n_runs, &fit->folds, reterr);
-}
-
-static enum ph_status open_inputs(struct ridge_fit *fit, struct ph_error *reterr)
-{
-    const struct ridge_args *a = fit->args;
-    struct fit_voxels_from from = {.bold = &a->bold,
-                                   .mask = a->mask,
-                                   .matrix = a->voxels,
-                                   .run_file = a->run,
-                                   .drift_s = a->drift_s};
-    enum ph_status status = fit_targets_open(a->targets, a->tensor, &fit->targets, reterr);
-
-    if (!status && a->run)
-        status = types_open(&a->plugins, &fit->registry, reterr);
-    from.registry = fit->registry;
-    if (!status)
-        status = fit_voxels_load(&from, &fit->voxels, reterr);
-    if (!status)
-        status = choose_rows(fit, reterr);
-    if (!status)
-        status = make_folds(fit, reterr);
-    fit->voxel_memory =
-        (struct phi_columns_memory){fit->voxels.x, PHI_DTYPE_F32, fit->voxels.n, fit->voxels.q};
-    fit->voxel_columns = phi_columns_over(&fit->voxel_memory, fit->voxels.q, "voxels");
-    return status;
-}
-
-/* Gram matrix of the fitted rows over the voxels in `keep`. */
-static enum ph_status make_gram(struct ridge_fit *fit, const unsigned char *keep, double *ret_k,
-                                struct ph_error *reterr)
-{
-    struct phi_gram_options options = {.dtype = fit->args->float64 ? PHI_DTYPE_F64 : PHI_DTYPE_F32,
-                                       .n_threads = (size_t)fit->args->n_threads,
-                                       .standardise = !fit->args->raw,
-                                       .allow_constant = fit->args->allow_constant,
-                                       .keep = keep,
-                                       .progress = &fit->progress};
-    size_t n = fit->voxels.n;
-    double *k1;
-    enum ph_status status;
-
-    if (fit->lags.n_lags == 1)
-        return phi_gram(&fit->voxel_columns, &options, ret_k, fit->mean, fit->scale, reterr);
-    k1 = phi_calloc2(n, n, sizeof *k1);
-    if (!k1)
-        return phi_error_nomem(reterr, "products of the volumes", n * n * sizeof *k1);
-    status = phi_gram(&fit->voxel_columns, &options, k1, fit->mean, fit->scale, reterr);
-    if (!status) {
-        phi_lag_gram(&fit->lags, k1, n, fit->rows, fit->n, ret_k);
-        phi_gram_centre(ret_k, fit->n);
-    }
-    phi_free(k1);
-    return status;
-}
-
-/* Chooses voxels from the training rows of `fold`. */
-static enum ph_status select_in(struct ridge_fit *fit, const struct phi_fold *fold,
-                                const double *features, struct ph_error *reterr)
-{
-    struct phi_voxsel_options options = {.n_top = (size_t)fit->args->n_top,
-                                         .min_r2 = fit->args->min_r2,
-                                         .n_threads = (size_t)fit->args->n_threads,
-                                         .progress = &fit->progress};
-    double *r2 = phi_calloc(fit->voxels.q, sizeof *r2);
-    enum ph_status status;
-
-    if (!r2)
-        return phi_error_nomem(reterr, "voxel scores", fit->voxels.q * sizeof *r2);
-    status = phi_voxsel(&fit->voxel_columns, features, fit->targets.t, fold, &options, fit->keep,
-                        r2, reterr);
-    phi_free(r2);
-    return status;
-}
-
-static enum ph_status select_everywhere(struct ridge_fit *fit, const double *features,
-                                        struct ph_error *reterr)
-{
-    enum ph_status status = PH_OK;
-
-    for (size_t f = 0; !status && f <= fit->folds.n_folds; f++) {
-        bool whole = f == fit->folds.n_folds;
-        struct phi_fold fold = whole ? phi_fold_whole(fit->n) : phi_fold_at(&fit->folds, f);
-        double *k = whole ? fit->k : phi_calloc2(fit->n, fit->n, sizeof *k);
-
-        if (!whole)
-            fit->k_of_fold[f] = k;
-        status = k ? select_in(fit, &fold, features, reterr)
-                   : phi_error_nomem(reterr, "products of a fold", fit->n * fit->n * sizeof *k);
-        if (!status)
-            status = make_gram(fit, fit->keep, k, reterr);
-    }
-    return status;
-}
-
-static enum ph_status gram_of_selected(struct ridge_fit *fit, struct ph_error *reterr)
-{
-    double *features;
-    enum ph_status status;
-
-    if (fit->lags.n_lags > 1 || fit->targets.t > MAX_SELECTING)
-        return phi_error(reterr, PH_E_INVAL,
-                         "voxel selection works with a single lag and at most %d targets",
-                         MAX_SELECTING);
-    features = phi_calloc2(fit->n, fit->targets.t, sizeof *features);
-    fit->keep = phi_calloc(fit->voxels.q, 1);
-    if (!features || !fit->keep) {
-        phi_free(features);
-        return phi_error_nomem(reterr, "features", fit->n * fit->targets.t * sizeof *features);
-    }
-    status = fit->target_columns.read(fit->target_columns.ctx, 0, fit->targets.t, PHI_DTYPE_F64,
-                                      features, reterr);
-    if (!status)
-        status = select_everywhere(fit, features, reterr);
-    phi_free(features);
-    return status;
-}
-
-/* (x - mean) / scale in place; 0 where a voxel does not act. */
-static void standardise(struct ridge_fit *fit)
-{
-    struct fit_voxels *v = &fit->voxels;
-
-    for (size_t i = 0; i < v->n; i++)
-        for (size_t j = 0; j < v->q; j++) {
-            double scale = fit->scale[j], x = (double)v->x[i * v->q + j];
-
-            v->x[i * v->q + j] = scale > 0 ? (float)((x - fit->mean[j]) / scale) : 0;
-        }
-}
-
-static enum ph_status prepare(struct ridge_fit *fit, struct ph_error *reterr)
-{
-    bool selecting = fit->args->n_top > 0 || fit->args->min_r2 > -1;
-    enum ph_status status;
-    double unit;
-
-    fit->k = phi_calloc2(fit->n, fit->n, sizeof *fit->k);
-    fit->mean = phi_calloc(fit->voxels.q, sizeof *fit->mean);
-    fit->scale = phi_calloc(fit->voxels.q, sizeof *fit->scale);
-    if (!fit->k || !fit->mean || !fit->scale)
-        return phi_error_nomem(reterr, "products of the volumes", fit->n * fit->n * sizeof *fit->k);
-    status = selecting ? gram_of_selected(fit, reterr) : make_gram(fit, NULL, fit->k, reterr);
-    if (status)
-        return status;
-    standardise(fit);
-    unit = phi_gram_mean_diagonal(fit->k, fit->n);
-    for (size_t l = 0; l < fit->n_lambdas; l++)
-        fit->lambdas[l] *= unit;
-    return PH_OK;
-}
-
-static void describe(const struct ridge_fit *fit, char *out, size_t capacity)
-{
-    const struct ridge_args *a = fit->args;
-    struct phi_str text = phi_str_over(out, capacity);
-
-    phi_str_addf(&text, "%s; drift_s %g; voxels %s; %zu samples of %zu voxels; ",
-                 a->run ? "behind a run file" : "as stored", a->drift_s,
-                 a->raw ? "centred" : "standardised", fit->n, fit->voxels.q);
-    phi_str_addf(&text, "%zu folds %s, gap %zu; penalties %s, %s", fit->folds.n_folds,
-                 a->leave_run_out ? "of runs"
-                 : a->fold_starts ? "of blocks"
-                                  : "contiguous",
-                 fit->folds.gap, a->penalties, a->shared ? "one for all" : "one a target");
-}
-
-static enum ph_status solve(struct ridge_fit *fit, struct phi_ridge_report *report,
-                            struct ph_error *reterr)
-{
-    const struct ridge_args *a = fit->args;
-    struct phi_ridge_options options = {.lambdas = fit->lambdas,
-                                        .n_lambdas = fit->n_lambdas,
-                                        .folds = &fit->folds,
-                                        .choice =
-                                            a->shared ? PHI_RIDGE_SHARED : PHI_RIDGE_PER_TARGET,
-                                        .within_one_sd = a->one_sd,
-                                        .estimates = a->estimates != NULL,
-                                        .allow_constant = a->allow_constant,
-                                        .dtype = a->float64 ? PHI_DTYPE_F64 : PHI_DTYPE_F32,
-                                        .n_threads = (size_t)a->n_threads,
-                                        .n_block = (size_t)a->n_block,
-                                        .progress = &fit->progress};
-    const double *k_of_fold[PHI_FOLDS_MAX];
-    struct phi_ridge_sink sink = ridge_model_sink(fit->model);
-    struct phi_ridge_plan *plan;
-    enum ph_status status;
-
-    for (size_t f = 0; f < fit->folds.n_folds; f++)
-        k_of_fold[f] = fit->k_of_fold[f];
-    status = phi_ridge_plan_dual(fit->k, fit->k_of_fold[0] ? k_of_fold : NULL, fit->n, &options,
-                                 &plan, reterr);
-    if (status)
-        return status;
-    status = phi_ridge_fit(plan, &fit->target_columns, &sink, report, reterr);
-    phi_ridge_plan_destroy(&plan);
-    return status;
-}
-
-static enum ph_status write_model(struct ridge_fit *fit, struct phi_ridge_report *report,
-                                  struct ph_error *reterr)
-{
-    const struct ridge_args *a = fit->args;
-    char how[512];
-    struct ridge_model_from from = {.path = a->out,
-                                    .voxels = &fit->voxels,
-                                    .mean = fit->mean,
-                                    .scale = fit->scale,
-                                    .lags = &fit->lags,
-                                    .lag_volumes = fit->lag_volumes,
-                                    .rows = fit->rows,
-                                    .n_rows = fit->n,
-                                    .t = fit->targets.t,
-                                    .dual = a->dual,
-                                    .targets = &fit->target_columns,
-                                    .estimates = a->estimates,
-                                    .how = how};
-    enum ph_status status;
-
-    describe(fit, how, sizeof how);
-    status = ridge_model_create(&from, &fit->model, reterr);
-    if (!status)
-        status = solve(fit, report, reterr);
-    return status ? status : ridge_model_commit(fit->model, reterr);
-}
-
 static size_t count_kept(const struct ridge_fit *fit)
 {
+    const double *scale = fit->team ? spread_scale(fit->spread) : fit->scale;
     size_t n = 0;
 
-    for (size_t j = 0; j < fit->voxels.q; j++)
-        n += fit->scale[j] > 0;
+    for (size_t j = 0; j < fit->voxels.q_all; j++)
+        n += scale[j] > 0;
     return n;
 }
 
@@ -475,12 +54,11 @@ static int print_report(const struct ridge_fit *fit, const struct phi_ridge_repo
     size_t t = fit->targets.t;
     const float *r2 = ridge_model_cv_r2(fit->model), *lambda = ridge_model_lambda(fit->model);
     double *sorted = phi_calloc(2 * t, sizeof *sorted);
-    double unit = phi_gram_mean_diagonal(fit->k, fit->n);
     json_t *json;
 
     for (size_t k = 0; sorted && k < t; k++) {
         sorted[k] = (double)r2[k];
-        sorted[t + k] = (double)lambda[k] / unit;
+        sorted[t + k] = (double)lambda[k] / fit->unit;
     }
     if (!sorted)
         return CLI_TRY_LATER;
@@ -510,16 +88,38 @@ static void free_fit(struct ridge_fit *fit)
 {
     for (size_t f = 0; f < PHI_FOLDS_MAX; f++)
         phi_free(fit->k_of_fold[f]);
+    for (size_t b = 0; fit->k_of_band && b < fit->n_bands; b++)
+        phi_free(fit->k_of_band[b]);
+    phi_free(fit->k_of_band);
+    phi_free(fit->band);
+    phi_free(fit->share);
     phi_free(fit->k);
     phi_free(fit->mean);
     phi_free(fit->scale);
     phi_free(fit->keep);
     phi_free(fit->rows);
     phi_free(fit->file_rows);
-    ridge_model_destroy(&fit->model);
+    if (!fit->team)
+        ridge_model_destroy(&fit->model);
+    spread_destroy(&fit->spread);
+    if (fit->team)
+        fit->team->close(fit->team->base.ctx);
     fit_targets_close(&fit->targets);
     fit_voxels_free(&fit->voxels);
     phi_registry_destroy(&fit->registry);
+}
+
+/* Of several processes the first speaks, and has the exit code that mpirun gives back. */
+static int finish(const struct ridge_fit *fit, enum ph_status status,
+                  const struct phi_ridge_report *report, struct ph_error *err)
+{
+    bool speaks = !fit->team || fit->team->base.rank == 0;
+
+    if (!speaks)
+        return CLI_DONE;
+    if (status == PH_E_INVAL || status == PH_E_STATE)
+        return cli_fail_as(CLI_DATA, err);
+    return status ? cli_fail(err) : print_report(fit, report);
 }
 
 static int run_fit(const struct ridge_args *args)
@@ -531,22 +131,71 @@ static int run_fit(const struct ridge_args *args)
     int code;
 
     fit.progress = (struct phi_progress){show_progress, &fit};
-    status = parse_lags(args->lags, &fit, &err);
+    if (args->mpi) {
+        status = fit_team_open(&fit.own_team, &err);
+        if (status)
+            return cli_fail_as(CLI_UNAVAILABLE, &err);
+        fit.team = &fit.own_team;
+    }
+    status = ridge_parse(&fit, &err);
+    status = fit_team_agree(fit.team, status, &err);
     if (!status)
-        status = parse_penalties(args->penalties, &fit, &err);
+        status = ridge_open_inputs(&fit, &err);
     if (!status)
-        status = open_inputs(&fit, &err);
+        status = ridge_read_bands(&fit, &err);
     if (!status)
-        status = prepare(&fit, &err);
+        status = ridge_prepare(&fit, &err);
+    if (!status && fit.n_bands)
+        status = ridge_band_grams(&fit, &err);
     if (!status)
-        status = write_model(&fit, &report, &err);
+        status = ridge_write(&fit, &report, &err);
     cli_progress_end();
-    if (status == PH_E_INVAL)
-        code = cli_fail_as(CLI_DATA, &err);
-    else
-        code = status ? cli_fail(&err) : print_report(&fit, &report);
+    code = finish(&fit, status, &report, &err);
     free_fit(&fit);
     return code;
+}
+
+/* Number of `text` in names, which end with NULL; -1: none of them. */
+static int place_of(const char *const *names, const char *text)
+{
+    for (int i = 0; names[i]; i++)
+        if (strcmp(names[i], text) == 0)
+            return i;
+    return -1;
+}
+
+/* What goes with which form. */
+static int check_form(const struct cli_command *self, struct ridge_args *a)
+{
+    static const char *const forms[] = {"auto", "dual", "primal", "svd", NULL};
+    static const char *const ways[] = {"kfold", "loo", "gcv", NULL};
+    int form = place_of(forms, a->form_name), way = place_of(ways, a->choose_name);
+    bool selecting = a->n_top > 0 || a->min_r2 > -1, dual_only = a->mpi || a->bands || selecting;
+
+    if (form < 0 || way < 0)
+        return cli_usage(self,
+                         "--form is auto, dual, primal or svd; --choose is kfold, loo or gcv");
+    a->form = (enum ridge_form)form;
+    a->choose = (enum ridge_choose)way;
+    if (a->choose != RIDGE_KFOLD && a->form == RIDGE_AUTO)
+        a->form = RIDGE_SVD;
+    if (a->choose != RIDGE_KFOLD && a->form != RIDGE_SVD)
+        return cli_usage(self, "--choose loo and gcv go with --form svd");
+    if (a->choose != RIDGE_KFOLD && (a->one_sd || a->estimates || a->fold_starts))
+        return cli_usage(self, "--one-sd, --estimates and --fold-starts need folds");
+    if (a->separate && (!a->voxels || strcmp(a->lags, "0") != 0))
+        return cli_usage(self,
+                         "--separate is for a --voxels matrix whose rows are trials, no lags");
+    if (a->form > RIDGE_DUAL && (a->dual || dual_only))
+        return cli_usage(self, "--dual, --mpi, --bands, --top and --min-r2 need the dual form");
+    if (a->form == RIDGE_SVD && a->estimates)
+        return cli_usage(self, "--estimates do not go with --form svd");
+    if (a->bands && (a->mpi || a->dual || selecting || a->shared || a->one_sd || a->estimates))
+        return cli_usage(self, "--bands goes without --mpi, --dual, --top, --min-r2, --shared, "
+                               "--one-sd and --estimates");
+    if (a->n_draws < 1 || a->n_draws > 100000 || a->seed < 0)
+        return cli_usage(self, "--draws must be 1 to 100000 and --seed not below 0");
+    return -1;
 }
 
 static int check_args(const struct cli_command *self, const struct ridge_args *a)
@@ -563,6 +212,8 @@ static int check_args(const struct cli_command *self, const struct ridge_args *a
         return cli_usage(self, "--top, --threads, --block and --drift must not be below 0");
     if (a->dual && strchr(a->lags, ','))
         return cli_usage(self, "--dual works with a single lag");
+    if (a->mpi && (a->n_top > 0 || a->min_r2 > -1))
+        return cli_usage(self, "--mpi does not select voxels: give a --mask instead");
     if (a->dual && a->float64)
         return cli_usage(self, "--dual and --float64 do not go together");
     return -1;
@@ -570,8 +221,14 @@ static int check_args(const struct cli_command *self, const struct ridge_args *a
 
 static int run_ridge(const struct cli_command *self, int argc, char **argv)
 {
-    struct ridge_args a = {
-        .tensor = "targets", .lags = "0", .penalties = "-1:6:15", .n_folds = 5, .min_r2 = -1};
+    struct ridge_args a = {.tensor = "targets",
+                           .lags = "0",
+                           .penalties = "-1:6:15",
+                           .form_name = "auto",
+                           .choose_name = "kfold",
+                           .n_folds = 5,
+                           .n_draws = 100,
+                           .min_r2 = -1};
     const struct cli_option options[] = {
         {CLI_LIST, "bold", &a.bold, "FILE", "a BOLD run (NIfTI); repeat for more runs"},
         {CLI_TEXT, "run", &a.run, "RUN.yaml", "run file whose filters the volumes go through"},
@@ -588,6 +245,12 @@ static int run_ridge(const struct cli_command *self, int argc, char **argv)
         {CLI_INT, "gap", &a.gap, "N", "volumes left out either side of a test block (0)"},
         {CLI_TEXT, "fold-starts", &a.fold_starts, "N,N", "folds that begin at these volumes"},
         {CLI_BOOL, "leave-run-out", &a.leave_run_out, NULL, "one fold a run"},
+        {CLI_TEXT, "form", &a.form_name, "FORM", "auto, dual, primal or svd (auto)"},
+        {CLI_TEXT, "choose", &a.choose_name, "WAY", "penalties by kfold, loo or gcv (kfold)"},
+        {CLI_BOOL, "separate", &a.separate, NULL, "rows are trials apart: allows loo and gcv"},
+        {CLI_TEXT, "bands", &a.bands, "FILE", "a penalty a band: labels of the voxels, or 'lags'"},
+        {CLI_INT, "draws", &a.n_draws, "N", "shares of the bands to try (100)"},
+        {CLI_INT, "seed", &a.seed, "N", "of those draws (0)"},
         {CLI_BOOL, "shared", &a.shared, NULL, "one penalty for all targets"},
         {CLI_BOOL, "one-sd", &a.one_sd, NULL, "the largest penalty within one sd of the best"},
         {CLI_INT, "top", &a.n_top, "N", "keep the N voxels the targets predict best, per fold"},
@@ -598,6 +261,7 @@ static int run_ridge(const struct cli_command *self, int argc, char **argv)
         {CLI_BOOL, "allow-constant", &a.allow_constant, NULL, "ignore constant voxels and targets"},
         {CLI_INT, "threads", &a.n_threads, "N", "threads (0: one a processor)"},
         {CLI_INT, "block", &a.n_block, "N", "targets read at once (4096)"},
+        {CLI_BOOL, "mpi", &a.mpi, NULL, "spread over the processes that mpirun started"},
         CLI_PLUGINS(&a.plugins),
         CLI_JSON(&a.json),
         CLI_END};
@@ -609,6 +273,8 @@ static int run_ridge(const struct cli_command *self, int argc, char **argv)
     if (rest.n)
         return cli_usage(self, "'%s' is not expected", rest.operands[0]);
     code = check_args(self, &a);
+    if (code < 0)
+        code = check_form(self, &a);
     return code >= 0 ? code : run_fit(&a);
 }
 
@@ -621,10 +287,15 @@ const struct cli_command fit_ridge = {
         "form, with\nthe penalty of each feature chosen over contiguous folds. Targets are read "
         "and weights written\nin blocks, so neither needs to fit into memory. With --run the "
         "volumes first go through "
-        "the filters\nof a run file, as decoder/ridge will see them live.",
+        "the filters\nof a run file, as decoder/ridge will see them live.\n\n"
+        "With --mpi under mpirun each process holds a part of the voxels and fits a part of the\n"
+        "targets; the first writes the file. Processes of one machine share its processors unless\n"
+        "--threads says otherwise.",
     .examples = "phos fit ridge --bold run-1.nii.gz --bold run-2.nii.gz --drift 128 --lags 3 "
                 "--leave-run-out --targets latents.safetensors --out ridge.safetensors\n"
                 "phos fit ridge --voxels x.safetensors --targets r1.safetensors --shared --dual "
-                "--out r1-ridge.safetensors",
+                "--out r1-ridge.safetensors\n"
+                "mpirun -n 4 phos fit ridge --mpi --voxels x.safetensors --targets r1.safetensors "
+                "--shared --dual --out r1-ridge.safetensors",
     .run = run_ridge,
 };

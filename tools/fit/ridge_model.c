@@ -13,18 +13,19 @@
 
 /* Tensors in the order they are declared; the first is written block by block. */
 enum { COEF, INTERCEPT, LAMBDA, CV_R2, RESIDUAL_SD, LAGS, MEAN, SCALE, INDEX, TRAIN, N_TENSORS };
+#define MOST_TENSORS (N_TENSORS + 1)
 
 struct ridge_model {
     struct ridge_model_from from;
     struct phi_safetensors_writer *writer, *estimates;
     float *intercept, *lambda, *cv_r2; /* [t] */
     float *residual_sd;                /* [t] */
-    float *mean, *scale;               /* [q] */
-    float *lag_mean;                   /* [L][q] mean over the rows, of standardised voxels */
+    float *mean, *scale;               /* [q_all] */
+    float *lag_mean;                   /* [L][q_all] mean over the rows, of standardised voxels */
     float *spread;                     /* [n][n_block], grown to the largest block */
-    float *weights;                    /* [n_block][q] */
+    float *weights;                    /* [n_block][q_all] */
     float *coef;                       /* [n_rows][n_block] float32 copy of float64 coefficients */
-    size_t n_block;
+    size_t n_block, n_tensors;
 };
 
 static struct phi_safetensors_tensor vector_of(const char *name, const void *data, size_t n)
@@ -36,7 +37,7 @@ static struct phi_safetensors_tensor vector_of(const char *name, const void *dat
 static size_t declare(const struct ridge_model *m, struct phi_safetensors_tensor *out)
 {
     const struct ridge_model_from *f = &m->from;
-    size_t q = f->voxels->q, n = N_TENSORS;
+    size_t q = f->voxels->q_all, n = N_TENSORS;
 
     out[COEF] = (struct phi_safetensors_tensor){.name = f->dual ? "dual" : "weights",
                                                 .dtype = PHI_SAFETENSORS_F32,
@@ -60,11 +61,16 @@ static size_t declare(const struct ridge_model *m, struct phi_safetensors_tensor
                                                  .dtype = PHI_SAFETENSORS_F32,
                                                  .n_dims = 2,
                                                  .shape = {f->voxels->n, q},
-                                                 .data = f->voxels->x};
+                                                 .data = f->product ? NULL : f->voxels->x};
     if (!f->voxels->index)
         out[INDEX] = out[--n];
     if (!f->dual)
         n--;
+    if (f->share)
+        out[n++] = (struct phi_safetensors_tensor){.name = "band_share",
+                                                   .dtype = PHI_SAFETENSORS_F32,
+                                                   .n_dims = 2,
+                                                   .shape = {f->t, f->n_bands}};
     return n;
 }
 
@@ -84,7 +90,7 @@ static void describe_grid(const struct fit_voxels *v, char *out, size_t capacity
 
 static enum ph_status start_file(struct ridge_model *m, struct ph_error *reterr)
 {
-    struct phi_safetensors_tensor tensors[N_TENSORS];
+    struct phi_safetensors_tensor tensors[MOST_TENSORS];
     const char *chain = m->from.voxels->chain;
     char grid[512], tr[32];
     const struct phi_safetensors_pair pairs[] = {
@@ -93,6 +99,7 @@ static enum ph_status start_file(struct ridge_model *m, struct ph_error *reterr)
     struct phi_safetensors_content content = {tensors, declare(m, tensors), pairs,
                                               sizeof pairs / sizeof *pairs};
 
+    m->n_tensors = content.n_tensors;
     describe_grid(m->from.voxels, grid, sizeof grid);
     (void)snprintf(tr, sizeof tr, "%.9g", m->from.voxels->tr_s);
     return phi_safetensors_writer_create(m->from.path, &content, &m->writer, reterr);
@@ -118,24 +125,23 @@ static enum ph_status start_estimates(struct ridge_model *m, struct ph_error *re
     return phi_safetensors_writer_create(m->from.estimates, &content, &m->estimates, reterr);
 }
 
-/* Mean over the fitted rows of each lag's voxels. */
-static void lag_means(struct ridge_model *m)
+void ridge_model_lag_means(const struct ridge_model_from *f, float *ret)
 {
-    const struct ridge_model_from *f = &m->from;
     size_t q = f->voxels->q;
 
+    memset(ret, 0, f->lags->n_lags * q * sizeof *ret);
     for (size_t l = 0; l < f->lags->n_lags; l++)
         for (size_t i = 0; i < f->n_rows; i++) {
             size_t row = (size_t)((int64_t)f->rows[i] + f->lags->lag[l]);
 
             for (size_t j = 0; j < q; j++)
-                m->lag_mean[l * q + j] += f->voxels->x[row * q + j] / (float)f->n_rows;
+                ret[l * q + j] += f->voxels->x[row * q + j] / (float)f->n_rows;
         }
 }
 
 static bool take_memory(struct ridge_model *m)
 {
-    size_t t = m->from.t, q = m->from.voxels->q;
+    size_t t = m->from.t, q = m->from.voxels->q_all;
 
     m->intercept = phi_calloc(t, sizeof *m->intercept);
     m->lambda = phi_calloc(t, sizeof *m->lambda);
@@ -160,11 +166,15 @@ enum ph_status ridge_model_create(const struct ridge_model_from *from,
         ridge_model_destroy(&m);
         return phi_error_nomem(reterr, "ridge model", from->t * sizeof(float));
     }
-    for (size_t j = 0; j < from->voxels->q; j++) {
+    for (size_t j = 0; j < from->voxels->q_all; j++) {
         m->mean[j] = (float)from->mean[j];
         m->scale[j] = (float)from->scale[j];
     }
-    lag_means(m);
+    if (from->lag_mean)
+        memcpy(m->lag_mean, from->lag_mean,
+               from->lags->n_lags * from->voxels->q_all * sizeof *m->lag_mean);
+    else
+        ridge_model_lag_means(from, m->lag_mean);
     status = start_file(m, reterr);
     if (!status)
         status = start_estimates(m, reterr);
@@ -184,10 +194,13 @@ static enum ph_status grow(struct ridge_model *m, size_t n, struct ph_error *ret
     phi_free(m->coef);
     m->n_block = 0;
     m->spread = phi_calloc2(m->from.voxels->n, n, sizeof *m->spread);
-    m->weights = phi_calloc2(n, m->from.voxels->q, sizeof *m->weights);
-    m->coef = phi_calloc2(m->from.n_rows, n, sizeof *m->coef);
+    m->weights = phi_calloc2(n, m->from.voxels->q_all, sizeof *m->weights);
+    m->coef =
+        phi_calloc2(m->from.weights ? m->from.lags->n_lags * m->from.voxels->q_all : m->from.n_rows,
+                    n, sizeof *m->coef);
     if (!m->spread || !m->weights || !m->coef)
-        return phi_error_nomem(reterr, "weights of a block", n * m->from.voxels->q * sizeof(float));
+        return phi_error_nomem(reterr, "weights of a block",
+                               n * m->from.voxels->q_all * sizeof(float));
     m->n_block = n;
     return PH_OK;
 }
@@ -195,7 +208,7 @@ static enum ph_status grow(struct ridge_model *m, size_t n, struct ph_error *ret
 /* Weights of one lag from standardised to raw voxels; the constant parts go to the intercept. */
 static void unscale(struct ridge_model *m, size_t lag, size_t first, size_t n)
 {
-    size_t q = m->from.voxels->q;
+    size_t q = m->from.voxels->q_all;
 
     for (size_t k = 0; k < n; k++) {
         float *w = m->weights + k * q;
@@ -222,24 +235,84 @@ static const float *coef_f32(struct ridge_model *m, const struct phi_ridge_block
     return m->coef;
 }
 
+void ridge_model_multiply(const struct ridge_model_from *f, size_t lag, const float *coef, size_t n,
+                          float *spread, float *ret)
+{
+    size_t q = f->voxels->q, n_rows = f->voxels->n;
+
+    phi_lag_spread(f->lags, lag, coef, n, f->rows, f->n_rows, spread, n_rows);
+    if (q)
+        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n, (int)q, (int)n_rows, 1, spread,
+                    (int)n, f->voxels->x, (int)q, 0, ret, (int)q);
+}
+
+/* Weights as the primal form has them, [L * q][n], to [n][q] of one lag. */
+static void turn_weights(const struct ridge_model *m, size_t lag, const float *coef, size_t n)
+{
+    size_t q = m->from.voxels->q_all;
+
+    for (size_t j = 0; j < q; j++)
+        for (size_t k = 0; k < n; k++)
+            m->weights[k * q + j] = coef[(lag * q + j) * n + k];
+}
+
+/* Each band's own factor of banded ridge. */
+static void scale_bands(const struct ridge_model *m, size_t lag, size_t first, size_t n)
+{
+    const struct ridge_model_from *f = &m->from;
+    size_t q = f->voxels->q_all;
+
+    for (size_t k = 0; k < n; k++) {
+        const double *share = f->share + (first + k) * f->n_bands;
+
+        for (size_t j = 0; j < q; j++)
+            m->weights[k * q + j] *= (float)share[f->band ? f->band[j] : lag];
+    }
+}
+
+static enum ph_status make_weights(struct ridge_model *m, size_t lag, const float *coef, size_t n,
+                                   struct ph_error *reterr)
+{
+    const struct ridge_model_from *f = &m->from;
+
+    if (f->product)
+        return f->product->make(f->product->ctx, lag, coef, n, m->weights, reterr);
+    if (f->weights)
+        turn_weights(m, lag, coef, n);
+    else
+        ridge_model_multiply(f, lag, coef, n, m->spread, m->weights);
+    return PH_OK;
+}
+
 static enum ph_status put_weights(struct ridge_model *m, const struct phi_ridge_block *b,
                                   struct ph_error *reterr)
 {
     const struct ridge_model_from *f = &m->from;
-    size_t q = f->voxels->q, n = f->voxels->n;
+    size_t q = f->voxels->q_all;
     enum ph_status status = grow(m, b->n, reterr);
     const float *coef = status ? NULL : coef_f32(m, b);
 
     for (size_t l = 0; !status && l < f->lags->n_lags; l++) {
-        phi_lag_spread(f->lags, l, coef, b->n, f->rows, f->n_rows, m->spread, n);
-        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)b->n, (int)q, (int)n, 1,
-                    m->spread, (int)b->n, f->voxels->x, (int)q, 0, m->weights, (int)q);
+        status = make_weights(m, l, coef, b->n, reterr);
+        if (status)
+            return status;
+        if (f->share)
+            scale_bands(m, l, b->first, b->n);
         unscale(m, l, b->first, b->n);
         status =
             phi_safetensors_writer_put(m->writer, COEF, ((l * f->t + b->first) * q) * sizeof(float),
                                        m->weights, b->n * q * sizeof(float), reterr);
     }
     return status;
+}
+
+enum ph_status ridge_model_put_train(struct ridge_model *m, size_t first, size_t n,
+                                     const float *rows, struct ph_error *reterr)
+{
+    size_t size = m->from.voxels->q_all * sizeof *rows;
+
+    return phi_safetensors_writer_put(m->writer, m->from.voxels->index ? TRAIN : TRAIN - 1,
+                                      first * size, rows, n * size, reterr);
 }
 
 static enum ph_status put_dual(struct ridge_model *m, const struct phi_ridge_block *b,
@@ -319,6 +392,23 @@ struct phi_ridge_sink ridge_model_sink(struct ridge_model *model)
     return (struct phi_ridge_sink){write_block, model};
 }
 
+/* The last tensor. */
+static enum ph_status put_shares(struct ridge_model *m, struct ph_error *reterr)
+{
+    size_t n = m->from.t * m->from.n_bands;
+    float *share = phi_calloc(n, sizeof *share);
+    enum ph_status status;
+
+    if (!share)
+        return phi_error_nomem(reterr, "shares of the bands", n * sizeof *share);
+    for (size_t i = 0; i < n; i++)
+        share[i] = (float)m->from.share[i];
+    status = phi_safetensors_writer_put(m->writer, m->n_tensors - 1, 0, share, n * sizeof *share,
+                                        reterr);
+    phi_free(share);
+    return status;
+}
+
 enum ph_status ridge_model_commit(struct ridge_model *m, struct ph_error *reterr)
 {
     const float *const late[] = {m->intercept, m->lambda, m->cv_r2, m->residual_sd};
@@ -327,6 +417,8 @@ enum ph_status ridge_model_commit(struct ridge_model *m, struct ph_error *reterr
     for (size_t i = 0; !status && i < 4; i++)
         status = phi_safetensors_writer_put(m->writer, INTERCEPT + i, 0, late[i],
                                             m->from.t * sizeof(float), reterr);
+    if (!status && m->from.share)
+        status = put_shares(m, reterr);
     if (!status && m->estimates)
         status = phi_safetensors_writer_commit(m->estimates, reterr);
     return status ? status : phi_safetensors_writer_commit(m->writer, reterr);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "fit/targets.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -53,9 +54,15 @@ static enum ph_status read_targets(void *ctx, size_t first, size_t n, enum phi_d
                                    void *out, struct ph_error *reterr)
 {
     const struct fit_targets *targets = ctx;
+    bool same = (targets->tensor->dtype == PHI_SAFETENSORS_F64) == (dtype == PHI_DTYPE_F64);
+    size_t size = phi_dtype_size(dtype);
 
     (void)reterr;
-    for (size_t i = 0; i < targets->n; i++)
+    for (size_t i = 0; same && i < targets->n; i++)
+        memcpy((char *)out + i * n * size,
+               (const char *)targets->tensor->data + (targets->rows[i] * targets->t + first) * size,
+               n * size);
+    for (size_t i = 0; !same && i < targets->n; i++)
         for (size_t j = 0; j < n; j++) {
             double value = value_at(targets, targets->rows[i] * targets->t + first + j);
 
@@ -78,6 +85,7 @@ enum ph_status fit_targets_columns(struct fit_targets *targets, size_t n_volumes
                          phi_safetensors_path(targets->file), targets->n_file_rows, n_volumes);
     targets->rows = rows;
     targets->n = n;
-    *ret_columns = (struct phi_columns){n, targets->t, read_targets, targets, "targets"};
+    *ret_columns = (struct phi_columns){
+        .n_rows = n, .n_cols = targets->t, .read = read_targets, .ctx = targets, .name = "targets"};
     return PH_OK;
 }

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "fit/rows.h"
+#include "fit/team.h"
 #include "io/nifti_file.h"
 #include "io/safetensors.h"
 #include "signal/design.h"
@@ -123,38 +124,54 @@ static enum ph_status mask_of_file(const char *path, const struct phi_nifti_info
     return status;
 }
 
+/* Settles which of `q_all` voxels this process keeps, and makes room for them. */
+static enum ph_status take_part(const struct fit_voxels_from *from, size_t q_all,
+                                struct fit_voxels *v, struct ph_error *reterr)
+{
+    struct fit_part part = fit_part_of(q_all, from->rank, from->n_ranks ? from->n_ranks : 1);
+
+    v->q_all = q_all;
+    v->first = part.first;
+    v->q = part.n;
+    v->x = phi_calloc2(v->n, v->q, sizeof *v->x);
+    return v->x ? PH_OK : phi_error_nomem(reterr, "voxels of all runs", v->n * v->q * sizeof *v->x);
+}
+
 struct gather_work {
     const struct phi_mask *mask;
     struct fit_voxels *v;
+    float *all; /* [q_all] */
     size_t row;
 };
 
 static void gather_volume(void *ctx, const float *volume)
 {
     struct gather_work *work = ctx;
+    const struct fit_voxels *v = work->v;
 
-    if (work->row < work->v->n)
-        phi_mask_gather(work->mask, volume, work->v->x + work->row++ * work->v->q);
+    if (work->row < v->n) {
+        phi_mask_gather(work->mask, volume, work->all);
+        memcpy(v->x + work->row++ * v->q, work->all + v->first, v->q * sizeof *v->x);
+    }
 }
 
-static enum ph_status gather_runs(const struct cli_list *bold, const struct phi_mask *mask,
+static enum ph_status gather_runs(const struct fit_voxels_from *from, const struct phi_mask *mask,
                                   struct fit_voxels *v, struct ph_error *reterr)
 {
     size_t n_grid = phi_grid_count(&v->grid);
     float *volume = phi_calloc(n_grid, sizeof *volume);
-    struct gather_work work = {mask, v, 0};
-    enum ph_status status = PH_OK;
+    struct gather_work work = {mask, v, phi_calloc(mask->n_voxels, sizeof *work.all), 0};
+    enum ph_status status = take_part(from, mask->n_voxels, v, reterr);
 
-    v->q = mask->n_voxels;
-    v->x = phi_calloc2(v->n, v->q, sizeof *v->x);
-    v->index = phi_calloc(v->q, sizeof *v->index);
-    if (!volume || !v->x || !v->index)
-        status = phi_error_nomem(reterr, "voxels of all runs", v->n * v->q * sizeof *v->x);
-    else
-        memcpy(v->index, mask->index, v->q * sizeof *v->index);
-    for (size_t r = 0; !status && r < bold->n; r++)
-        status = for_each_volume(bold->items[r], volume, gather_volume, &work, reterr);
+    v->index = phi_calloc(v->q_all, sizeof *v->index);
+    if (!status && (!volume || !work.all || !v->index))
+        status = phi_error_nomem(reterr, "a volume", n_grid * sizeof *volume);
+    else if (!status)
+        memcpy(v->index, mask->index, v->q_all * sizeof *v->index);
+    for (size_t r = 0; !status && r < from->bold->n; r++)
+        status = for_each_volume(from->bold->items[r], volume, gather_volume, &work, reterr);
     phi_free(volume);
+    phi_free(work.all);
     if (!status && work.row != v->n)
         return phi_error(reterr, PH_E_FORMAT, "the runs hold %zu volumes, their headers say %zu",
                          work.row, v->n);
@@ -175,7 +192,7 @@ static enum ph_status load_bold(const struct fit_voxels_from *from, struct fit_v
     else if (!status)
         status = mask_of_mean(from->bold->items[0], info.n_voxels, mask, reterr);
     if (!status)
-        status = gather_runs(from->bold, mask, v, reterr);
+        status = gather_runs(from, mask, v, reterr);
     phi_mask_destroy(&mask);
     return status;
 }
@@ -213,23 +230,23 @@ static void fill_missing(struct fit_voxels *v, const bool *there)
         }
 }
 
-static enum ph_status place_rows(struct fit_rows *rows, struct fit_voxels *v,
-                                 struct ph_error *reterr)
+static enum ph_status place_rows(const struct fit_voxels_from *from, struct fit_rows *rows,
+                                 struct fit_voxels *v, struct ph_error *reterr)
 {
     bool *there = phi_calloc(v->n, sizeof *there);
+    enum ph_status status = there ? take_part(from, rows->q, v, reterr)
+                                  : phi_error_nomem(reterr, "volumes", v->n * sizeof *there);
 
-    v->q = rows->q;
-    v->x = phi_calloc2(v->n, v->q, sizeof *v->x);
-    if (!there || !v->x) {
+    if (status) {
         phi_free(there);
-        return phi_error_nomem(reterr, "voxels of all runs", v->n * v->q * sizeof *v->x);
+        return status;
     }
     for (size_t i = 0; i < rows->n; i++) {
         size_t at = place_of(v, rows, i);
 
         if (at == SIZE_MAX)
             continue;
-        memcpy(v->x + at * v->q, rows->y + i * v->q, v->q * sizeof *v->x);
+        memcpy(v->x + at * v->q, rows->y + i * v->q_all + v->first, v->q * sizeof *v->x);
         there[at] = true;
     }
     fill_missing(v, there);
@@ -262,29 +279,47 @@ static enum ph_status load_run(const struct fit_voxels_from *from, struct fit_vo
     if (!status)
         status = fit_rows_load(&rows_from, &rows, reterr);
     if (!status)
-        status = place_rows(&rows, v, reterr);
+        status = place_rows(from, &rows, v, reterr);
     fit_rows_free(&rows);
     return status;
 }
 
-static enum ph_status load_matrix(const char *path, struct fit_voxels *v, struct ph_error *reterr)
+/* The columns of this process. */
+static enum ph_status load_columns(const struct phi_safetensors *file,
+                                   const struct phi_safetensors_tensor *tensor,
+                                   struct fit_voxels *v, struct ph_error *reterr)
+{
+    const char *data = tensor->data;
+
+    if (v->q == v->q_all)
+        return phi_safetensors_read_f32(file, tensor, v->n * v->q, v->x, reterr);
+    if (tensor->dtype != PHI_SAFETENSORS_F32)
+        return phi_error(reterr, PH_E_FORMAT, "%s: tensor 'voxels' must be F32 with --mpi",
+                         phi_safetensors_path(file));
+    for (size_t i = 0; i < v->n; i++)
+        memcpy(v->x + i * v->q, data + (i * v->q_all + v->first) * sizeof *v->x,
+               v->q * sizeof *v->x);
+    return PH_OK;
+}
+
+static enum ph_status load_matrix(const struct fit_voxels_from *from, struct fit_voxels *v,
+                                  struct ph_error *reterr)
 {
     struct phi_safetensors *file;
     const struct phi_safetensors_tensor *tensor;
     const size_t any[2] = {0, 0};
-    enum ph_status status = phi_safetensors_open(path, &file, reterr);
+    enum ph_status status = phi_safetensors_open(from->matrix, &file, reterr);
 
     if (status)
         return status;
     status = phi_safetensors_expect(file, "voxels", 2, any, &tensor, reterr);
     if (!status) {
         v->n = v->run_rows[0] = tensor->shape[0];
-        v->q = tensor->shape[1];
         v->n_runs = 1;
-        v->x = phi_calloc2(v->n, v->q, sizeof *v->x);
-        status = v->x ? phi_safetensors_read_f32(file, tensor, v->n * v->q, v->x, reterr)
-                      : phi_error_nomem(reterr, "voxels", v->n * v->q * sizeof *v->x);
+        status = take_part(from, tensor->shape[1], v, reterr);
     }
+    if (!status)
+        status = load_columns(file, tensor, v, reterr);
     phi_safetensors_close(&file);
     return status;
 }
@@ -346,7 +381,7 @@ enum ph_status fit_voxels_load(const struct fit_voxels_from *from, struct fit_vo
                                struct ph_error *reterr)
 {
     struct fit_voxels v = {0};
-    enum ph_status status = from->matrix     ? load_matrix(from->matrix, &v, reterr)
+    enum ph_status status = from->matrix     ? load_matrix(from, &v, reterr)
                             : from->run_file ? load_run(from, &v, reterr)
                                              : load_bold(from, &v, reterr);
 

@@ -17,11 +17,12 @@
 #define FIT_MAX_RUNS CLI_MAX_LIST
 
 struct fit_voxels {
-    size_t n, q;
+    size_t n, q;                   /* q of this process */
+    size_t first, q_all;           /* its first voxel, and how many all processes have */
     float *x;                      /* [n][q] */
     size_t run_rows[FIT_MAX_RUNS]; /* [n_runs], in sum n */
     size_t n_runs;
-    uint32_t *index;      /* [q] voxel numbers in the grid; NULL for a matrix from a file */
+    uint32_t *index;      /* [q_all] voxel numbers in the grid; NULL for a matrix from a file */
     struct phi_grid grid; /* with index */
     double tr_s;          /* 0 where unknown */
     char *chain;          /* the filters that the volumes went through; NULL for none */
@@ -33,6 +34,7 @@ struct fit_voxels_from {
     const char *matrix;   /* safetensors with a tensor "voxels" [n][q], instead of bold */
     const char *run_file; /* run file whose filters the volumes go through first, or NULL */
     const struct phi_registry *registry; /* with run_file */
+    size_t rank, n_ranks;                /* keep this part of the voxels; n_ranks 0: all */
     double drift_s; /* cosine drifts slower than this are removed from each run; 0: none */
 };
 
