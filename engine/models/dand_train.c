@@ -138,8 +138,9 @@ static enum ph_status create_graphs(struct phi_dand_trainer *trainer, struct ph_
 
 static enum ph_status build(struct phi_dand_trainer *trainer, struct ph_error *reterr)
 {
-    const struct phi_tape_options g = {.train_prefix = "dand.g."}, d = {.train_prefix = "dand.d."};
-    const struct phi_tape_options critic = {.input_grads = true};
+    const struct phi_tape_options g = {.train_prefix = "dand.g.", .lean = true};
+    const struct phi_tape_options d = {.train_prefix = "dand.d.", .lean = true};
+    const struct phi_tape_options critic = {.input_grads = true, .lean = true};
     const struct phi_optim_config *optim = &trainer->t.optim;
     enum ph_status status = create_graphs(trainer, reterr);
 

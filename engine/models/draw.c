@@ -225,6 +225,7 @@ struct phi_draw_pass phi_draw_pass(struct phi_graph *graph, const struct phi_dra
                                       PHI_SHAPE(config->batch, config->n_latent));
 
         draw_step(&drawing, t, noise, &pass);
+        phi_graph_mark(graph);
     }
     pass.h_dec = drawing.dec_state.h;
     pass.language = drawing.language;

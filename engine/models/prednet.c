@@ -150,9 +150,10 @@ struct phi_prednet_state phi_prednet_unroll(struct phi_graph *graph,
                                       phi_prednet_shape(config, 0));
         prediction = phi_prednet_step(graph, config, frame, NULL, &state).prediction;
         if (unrolled->predictions)
-            unrolled->predictions[t] = prediction;
+            unrolled->predictions[t] = phi_graph_keep(graph, prediction);
         if (unrolled->errors)
             unrolled->errors[t] = phi_prednet_error_means(graph, config, &state);
+        phi_graph_mark(graph);
     }
     return state;
 }

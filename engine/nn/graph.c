@@ -141,6 +141,19 @@ int phi_graph_append(struct phi_graph *graph, const struct phi_node *node)
     return graph->n++;
 }
 
+void phi_graph_mark(struct phi_graph *graph)
+{
+    if (graph->n > 0)
+        graph->node[graph->n - 1].mark = true;
+}
+
+int phi_graph_keep(struct phi_graph *graph, int node)
+{
+    if (node >= 0)
+        graph->node[node].keep = true;
+    return node;
+}
+
 static int append_named(struct phi_graph *graph, enum phi_op op, const char *name,
                         struct phi_shape shape)
 {

@@ -51,6 +51,8 @@ struct phi_node {
     struct phi_shape shape;
     int a[PHI_MAX_DIMS];
     float f[2];
+    bool keep;                /* phi_graph_keep */
+    bool mark;                /* phi_graph_mark was called after it */
     bool state;               /* an input that phi_graph_carry feeds from the run before */
     char name[PHI_NODE_NAME]; /* inputs, parameters and named outputs */
     float *constant;          /* PHI_OP_CONSTANT: owned values */
@@ -106,6 +108,13 @@ int phi_graph_paramf(struct phi_graph *graph, struct phi_shape shape, const char
 
 /* Fixed values, copied from data[count of shape]; zeros for NULL. */
 int phi_graph_constant(struct phi_graph *graph, struct phi_shape shape, const float *data);
+
+/* Marks a place after the nodes so far, where a tape that recomputes may cut: the end of a step of
+ * recurrence, or of a block of layers. */
+void phi_graph_mark(struct phi_graph *graph);
+
+/* Says that the caller will read `node` of a tape that is lean or recomputes; returns it. */
+int phi_graph_keep(struct phi_graph *graph, int node);
 
 /* Appends a node made by a layer builder (a checked shape, inputs that exist); returns it. */
 int phi_graph_append(struct phi_graph *graph, const struct phi_node *node);

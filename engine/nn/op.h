@@ -20,6 +20,7 @@ struct phi_op_run {
     float *grad_in[PHI_NODE_INPUTS]; /* added to; NULL where not wanted */
     bool fresh;                      /* grad_in[0] holds zeros so far: it may be written instead */
     bool train;
+    bool again;          /* a forward run whose effects on the store have been had already */
     struct phi_rng *rng; /* dropout */
     struct phi_dnnl *dnnl;
     void *state; /* of the operation */
@@ -33,6 +34,9 @@ struct phi_op_kind {
     /* NULL for operations without a gradient. */
     enum ph_status (*backward)(struct phi_op_run *run);
     void (*release)(void *state);
+    /* The backward pass writes grad_in[0] instead of adding to it if run->fresh: it need not be
+     * zeroed before. */
+    bool writes_first;
 };
 
 /* The table entry of an operation. */
@@ -46,8 +50,24 @@ extern const struct phi_op_kind phi_op_concat, phi_op_slice, phi_op_reshape, phi
 extern const struct phi_op_kind phi_op_pad, phi_op_embed, phi_op_one_hot;
 extern const struct phi_op_kind phi_op_lstm_cell, phi_op_lstm_output, phi_op_error_pair;
 
+/* True if the function's slope follows from its value: run->out may be run->in[0], and the gradient
+ * likewise. */
+bool phi_op_unary_in_place(int fn, const float *numbers);
+
 /* Loops over many independent elements run on the threads of oneDNN's pool; each element is
  * computed by one thread in one order, so the bits do not depend on their number. */
+#define PHI_PIECE ((size_t)4096) /* elements that a thread takes at a time */
+
+static inline size_t phi_n_pieces(size_t n)
+{
+    return (n + PHI_PIECE - 1) / PHI_PIECE;
+}
+
+static inline size_t phi_piece_size(size_t n, size_t i)
+{
+    return n - i * PHI_PIECE < PHI_PIECE ? n - i * PHI_PIECE : PHI_PIECE;
+}
+
 #ifdef _OPENMP
 #    define PHI_PRAGMA(text) _Pragma(#    text)
 #    define PHI_PARALLEL(work) PHI_PRAGMA(omp parallel for schedule(static) if ((work) > 32768))

@@ -273,15 +273,13 @@ PHI_VECTOR static void add_piece(float *restrict sum, const float *restrict part
         sum[i] += part[i];
 }
 
-#define PIECE ((size_t)4096)
-
 static void add_to(float *sum, const float *part, size_t n)
 {
     if (!sum)
         return;
     PHI_PARALLEL(n)
-    for (size_t i = 0; i < n; i += PIECE)
-        add_piece(sum + i, part + i, n - i < PIECE ? n - i : PIECE);
+    for (size_t i = 0; i < phi_n_pieces(n); i++)
+        add_piece(sum + i * PHI_PIECE, part + i * PHI_PIECE, phi_piece_size(n, i));
 }
 
 static enum ph_status backward_input(struct phi_op_run *run, struct conv_state *state)
@@ -331,7 +329,7 @@ static enum ph_status backward_conv(struct phi_op_run *run)
     return status;
 }
 
-const struct phi_op_kind phi_op_conv = {"conv2d", prepare_conv, forward_conv, backward_conv,
-                                        release_conv};
-const struct phi_op_kind phi_op_deconv = {"deconv2d", prepare_conv, forward_conv, backward_conv,
-                                          release_conv};
+const struct phi_op_kind phi_op_conv = {"conv2d",      prepare_conv, forward_conv,
+                                        backward_conv, release_conv, true};
+const struct phi_op_kind phi_op_deconv = {"deconv2d",    prepare_conv, forward_conv,
+                                          backward_conv, release_conv, true};

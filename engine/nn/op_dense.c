@@ -38,7 +38,8 @@ static enum ph_status backward_linear(struct phi_op_run *run)
     return status;
 }
 
-const struct phi_op_kind phi_op_linear = {"linear", NULL, forward_linear, backward_linear, NULL};
+const struct phi_op_kind phi_op_linear = {"linear",        NULL, forward_linear,
+                                          backward_linear, NULL, false};
 
 /* Sizes of one product of the batch. */
 static struct phi_gemm product_of(const struct phi_op_run *run)
@@ -87,7 +88,8 @@ static enum ph_status backward_matmul(struct phi_op_run *run)
     return status;
 }
 
-const struct phi_op_kind phi_op_matmul = {"matmul", NULL, forward_matmul, backward_matmul, NULL};
+const struct phi_op_kind phi_op_matmul = {"matmul",        NULL, forward_matmul,
+                                          backward_matmul, NULL, false};
 
 static void softmax_row(const float *x, float *y, size_t n, bool logarithm)
 {
@@ -133,8 +135,8 @@ static enum ph_status backward_softmax(struct phi_op_run *run)
     return PH_OK;
 }
 
-const struct phi_op_kind phi_op_softmax = {"softmax", NULL, forward_softmax, backward_softmax,
-                                           NULL};
+const struct phi_op_kind phi_op_softmax = {"softmax",        NULL, forward_softmax,
+                                           backward_softmax, NULL, false};
 
 static enum ph_status prepare_dropout(struct phi_op_run *run, bool backward,
                                       struct ph_error *reterr)
@@ -169,10 +171,10 @@ static enum ph_status backward_dropout(struct phi_op_run *run)
     return PH_OK;
 }
 
-const struct phi_op_kind phi_op_dropout = {"dropout", prepare_dropout, forward_dropout,
-                                           backward_dropout, phi_free};
+const struct phi_op_kind phi_op_dropout = {"dropout",        prepare_dropout, forward_dropout,
+                                           backward_dropout, phi_free,        false};
 
-static const struct phi_op_kind leaf = {"value", NULL, NULL, NULL, NULL};
+static const struct phi_op_kind leaf = {"value", NULL, NULL, NULL, NULL, false};
 
 static const struct phi_op_kind *const table[PHI_N_OPS] = {
     [PHI_OP_INPUT] = &leaf,

@@ -1,194 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * Element-wise functions, arithmetic with broadcasting, reductions. */
-#include <math.h>
+ * Element-wise arithmetic with broadcasting, and reductions. */
 #include <string.h>
 
 #include "base/simd.h"
 #include "nn/layers.h"
 #include "nn/op.h"
-#include "nn/vmath.h"
-
-static float softplus(float x)
-{
-    return (x > 0 ? x : 0) + log1pf(expf(-fabsf(x)));
-}
-
-static float unary_value(enum phi_unary fn, float x, const float *f)
-{
-    switch (fn) {
-    case PHI_RELU:
-        return x > 0 ? x : 0;
-    case PHI_LEAKY_RELU:
-        return x > 0 ? x : f[0] * x;
-    case PHI_ELU:
-        return x > 0 ? x : f[0] * expm1f(x);
-    case PHI_SIGMOID:
-        return phi_sigmoidf(x);
-    case PHI_HARD_SIGMOID:
-        return phi_hard_sigmoidf(x);
-    case PHI_TANH:
-        return phi_tanhf(x);
-    case PHI_SOFTPLUS:
-        return softplus(x);
-    case PHI_EXP:
-        return expf(x);
-    case PHI_LOG:
-        return logf(x);
-    case PHI_SQUARE:
-        return x * x;
-    case PHI_SQRT:
-        return sqrtf(x);
-    case PHI_ABS:
-        return fabsf(x);
-    case PHI_AFFINE:
-        return f[0] * x + f[1];
-    case PHI_CLIP:
-        return phi_clampf(x, f[0], f[1]);
-    case PHI_N_UNARY:
-        break;
-    }
-    return 0;
-}
-
-/* Derivative at x, where the function has the value y. */
-static float unary_slope(enum phi_unary fn, float x, float y, const float *f)
-{
-    switch (fn) {
-    case PHI_RELU:
-        return x > 0 ? 1 : 0;
-    case PHI_LEAKY_RELU:
-        return x > 0 ? 1 : f[0];
-    case PHI_ELU:
-        return x > 0 ? 1 : y + f[0];
-    case PHI_SIGMOID:
-        return y * (1 - y);
-    case PHI_HARD_SIGMOID:
-        return x > -2.5f && x < 2.5f ? 0.2f : 0;
-    case PHI_TANH:
-        return 1 - y * y;
-    case PHI_SOFTPLUS:
-        return phi_sigmoidf(x);
-    case PHI_EXP:
-        return y;
-    case PHI_LOG:
-        return 1 / x;
-    case PHI_SQUARE:
-        return 2 * x;
-    case PHI_SQRT:
-        return 0.5f / y;
-    case PHI_ABS:
-        return x > 0 ? 1.0f : x < 0 ? -1.0f : 0;
-    case PHI_AFFINE:
-        return f[0];
-    case PHI_CLIP:
-        return x > f[0] && x < f[1] ? 1 : 0;
-    case PHI_N_UNARY:
-        break;
-    }
-    return 0;
-}
-
-/* One loop per function, so that the switch is decided once and the loop is a vector loop. */
-#define EACH_UNARY(DO)                                                                             \
-    DO(PHI_RELU)                                                                                   \
-    DO(PHI_LEAKY_RELU)                                                                             \
-    DO(PHI_ELU)                                                                                    \
-    DO(PHI_SIGMOID)                                                                                \
-    DO(PHI_HARD_SIGMOID)                                                                           \
-    DO(PHI_TANH)                                                                                   \
-    DO(PHI_SOFTPLUS)                                                                               \
-    DO(PHI_EXP)                                                                                    \
-    DO(PHI_LOG)                                                                                    \
-    DO(PHI_SQUARE)                                                                                 \
-    DO(PHI_SQRT)                                                                                   \
-    DO(PHI_ABS)                                                                                    \
-    DO(PHI_AFFINE)                                                                                 \
-    DO(PHI_CLIP)
-
-/* Elements that a thread takes at a time: a piece of the loops below. */
-#define PIECE ((size_t)4096)
-
-static size_t n_pieces(size_t n)
-{
-    return (n + PIECE - 1) / PIECE;
-}
-
-static size_t piece_size(size_t n, size_t i)
-{
-    return n - i * PIECE < PIECE ? n - i * PIECE : PIECE;
-}
-
-PHI_VECTOR static void unary_values(enum phi_unary fn, const float *restrict x, float *restrict y,
-                                    size_t n, const float *numbers)
-{
-    const float f[2] = {numbers[0], numbers[1]};
-
-    switch (fn) {
-#define VALUES(FN)                                                                                 \
-    case FN:                                                                                       \
-        for (size_t i = 0; i < n; i++)                                                             \
-            y[i] = unary_value(FN, x[i], f);                                                       \
-        break;
-        EACH_UNARY(VALUES)
-    case PHI_N_UNARY:
-        break;
-    }
-}
-
-static enum ph_status forward_unary(struct phi_op_run *run)
-{
-    enum phi_unary fn = (enum phi_unary)run->node->a[0];
-    size_t n = phi_shape_count(&run->node->shape);
-
-    PHI_PARALLEL(n)
-    for (size_t i = 0; i < n_pieces(n); i++)
-        unary_values(fn, run->in[0] + i * PIECE, run->out + i * PIECE, piece_size(n, i),
-                     run->node->f);
-    return PH_OK;
-}
-
-/* The arrays of a gradient: of the result, argument, value, and of the argument. */
-struct slopes {
-    const float *g, *x, *y;
-    float *gx;
-};
-
-PHI_VECTOR static void unary_slopes(enum phi_unary fn, const struct slopes *s, size_t n,
-                                    const float *numbers)
-{
-    const float f[2] = {numbers[0], numbers[1]};
-    const float *restrict g = s->g, *restrict x = s->x, *restrict y = s->y;
-    float *restrict gx = s->gx;
-
-    switch (fn) {
-#define SLOPES(FN)                                                                                 \
-    case FN:                                                                                       \
-        for (size_t i = 0; i < n; i++)                                                             \
-            gx[i] += g[i] * unary_slope(FN, x[i], y[i], f);                                        \
-        break;
-        EACH_UNARY(SLOPES)
-    case PHI_N_UNARY:
-        break;
-    }
-}
-
-static enum ph_status backward_unary(struct phi_op_run *run)
-{
-    enum phi_unary fn = (enum phi_unary)run->node->a[0];
-    size_t n = phi_shape_count(&run->node->shape);
-
-    PHI_PARALLEL(n)
-    for (size_t i = 0; i < n_pieces(n); i++) {
-        struct slopes s = {run->grad_out + i * PIECE, run->in[0] + i * PIECE, run->out + i * PIECE,
-                           run->grad_in[0] + i * PIECE};
-
-        unary_slopes(fn, &s, piece_size(n, i), run->node->f);
-    }
-    return PH_OK;
-}
-
-const struct phi_op_kind phi_op_unary = {"element-wise function", NULL, forward_unary,
-                                         backward_unary, NULL};
 
 /* Walks the elements of a result whose operands have axes of size 1: strides are 0 there. */
 struct walk {
@@ -280,9 +96,9 @@ static enum ph_status forward_binary(struct phi_op_run *run)
 
     if (phi_shape_equal(&run->in_shape[0], &run->in_shape[1])) {
         PHI_PARALLEL(n)
-        for (size_t i = 0; i < n_pieces(n); i++)
-            binary_row(fn, &(struct row){run->in[0] + i * PIECE, run->in[1] + i * PIECE,
-                                         run->out + i * PIECE, 1, 1, piece_size(n, i)});
+        for (size_t i = 0; i < phi_n_pieces(n); i++)
+            binary_row(fn, &(struct row){run->in[0] + i * PHI_PIECE, run->in[1] + i * PHI_PIECE,
+                                         run->out + i * PHI_PIECE, 1, 1, phi_piece_size(n, i)});
         return PH_OK;
     }
     for (size_t i = 0; i < n; i += row.n, walk_next(&walk)) {
@@ -362,11 +178,13 @@ static enum ph_status backward_binary(struct phi_op_run *run)
 
     if (phi_shape_equal(&run->in_shape[0], &run->in_shape[1])) {
         PHI_PARALLEL(n)
-        for (size_t i = 0; i < n_pieces(n); i++) {
-            struct row_gradient piece = {
-                .g = run->grad_out + i * PIECE, .x_step = 1, .y_step = 1, .n = piece_size(n, i)};
+        for (size_t i = 0; i < phi_n_pieces(n); i++) {
+            struct row_gradient piece = {.g = run->grad_out + i * PHI_PIECE,
+                                         .x_step = 1,
+                                         .y_step = 1,
+                                         .n = phi_piece_size(n, i)};
 
-            gradient_rows(run, &piece, (const size_t[]){i * PIECE, i * PIECE});
+            gradient_rows(run, &piece, (const size_t[]){i * PHI_PIECE, i * PHI_PIECE});
         }
         return PH_OK;
     }
@@ -377,8 +195,8 @@ static enum ph_status backward_binary(struct phi_op_run *run)
     return PH_OK;
 }
 
-const struct phi_op_kind phi_op_binary = {"arithmetic", NULL, forward_binary, backward_binary,
-                                          NULL};
+const struct phi_op_kind phi_op_binary = {"arithmetic",    NULL, forward_binary,
+                                          backward_binary, NULL, false};
 
 /* Reductions walk the input; the result is the operand with repeated axes. */
 static struct walk walk_reduced(const struct phi_op_run *run)
@@ -466,4 +284,5 @@ static enum ph_status backward_reduce(struct phi_op_run *run)
     return PH_OK;
 }
 
-const struct phi_op_kind phi_op_reduce = {"reduction", NULL, forward_reduce, backward_reduce, NULL};
+const struct phi_op_kind phi_op_reduce = {"reduction",     NULL, forward_reduce,
+                                          backward_reduce, NULL, false};

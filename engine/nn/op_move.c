@@ -74,7 +74,8 @@ static enum ph_status backward_concat(struct phi_op_run *run)
     return PH_OK;
 }
 
-const struct phi_op_kind phi_op_concat = {"concat", NULL, forward_concat, backward_concat, NULL};
+const struct phi_op_kind phi_op_concat = {"concat",        NULL, forward_concat,
+                                          backward_concat, NULL, false};
 
 static enum ph_status forward_slice(struct phi_op_run *run)
 {
@@ -102,7 +103,7 @@ static enum ph_status backward_slice(struct phi_op_run *run)
     return PH_OK;
 }
 
-const struct phi_op_kind phi_op_slice = {"slice", NULL, forward_slice, backward_slice, NULL};
+const struct phi_op_kind phi_op_slice = {"slice", NULL, forward_slice, backward_slice, NULL, false};
 
 static enum ph_status forward_pad(struct phi_op_run *run)
 {
@@ -124,7 +125,7 @@ static enum ph_status backward_pad(struct phi_op_run *run)
     return PH_OK;
 }
 
-const struct phi_op_kind phi_op_pad = {"pad", NULL, forward_pad, backward_pad, NULL};
+const struct phi_op_kind phi_op_pad = {"pad", NULL, forward_pad, backward_pad, NULL, false};
 
 static enum ph_status forward_reshape(struct phi_op_run *run)
 {
@@ -138,8 +139,8 @@ static enum ph_status backward_reshape(struct phi_op_run *run)
     return PH_OK;
 }
 
-const struct phi_op_kind phi_op_reshape = {"reshape", NULL, forward_reshape, backward_reshape,
-                                           NULL};
+const struct phi_op_kind phi_op_reshape = {"reshape",        NULL, forward_reshape,
+                                           backward_reshape, NULL, false};
 
 /* Calls for each element of the transposed array, in order, the offset in the source. */
 static void transpose_offsets(const struct phi_op_run *run, size_t *at, size_t *stride)
@@ -186,8 +187,8 @@ static enum ph_status backward_transpose(struct phi_op_run *run)
     return PH_OK;
 }
 
-const struct phi_op_kind phi_op_transpose = {"transpose", NULL, forward_transpose,
-                                             backward_transpose, NULL};
+const struct phi_op_kind phi_op_transpose = {"transpose",        NULL, forward_transpose,
+                                             backward_transpose, NULL, false};
 
 /* The row that a float index means, or n for none. */
 static size_t row_of(float index, size_t n)
@@ -222,7 +223,7 @@ static enum ph_status backward_embed(struct phi_op_run *run)
     return PH_OK;
 }
 
-const struct phi_op_kind phi_op_embed = {"embed", NULL, forward_embed, backward_embed, NULL};
+const struct phi_op_kind phi_op_embed = {"embed", NULL, forward_embed, backward_embed, NULL, false};
 
 static enum ph_status forward_one_hot(struct phi_op_run *run)
 {
@@ -239,4 +240,4 @@ static enum ph_status forward_one_hot(struct phi_op_run *run)
     return PH_OK;
 }
 
-const struct phi_op_kind phi_op_one_hot = {"one hot", NULL, forward_one_hot, NULL, NULL};
+const struct phi_op_kind phi_op_one_hot = {"one hot", NULL, forward_one_hot, NULL, NULL, false};

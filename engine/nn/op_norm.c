@@ -105,7 +105,8 @@ static void normalise_channel(struct phi_op_run *run, const struct norm_shape *s
 
     if (run->train) {
         batch_moments(run, s, c, moments);
-        update_running(run, c, moments, (double)(s->n * s->inner));
+        if (!run->again)
+            update_running(run, c, moments, (double)(s->n * s->inner));
     }
     state[c] = (float)moments[0];
     state[s->c + c] = (float)(1 / sqrt(moments[1] + (double)run->node->f[0]));
@@ -146,27 +147,45 @@ PHI_VECTOR static void add_gradients(const float *restrict x, const float *restr
     }
 }
 
-/* gx += scale (g - a - normalised x times b); numbers = {mean, 1/sd, scale, a, b}. */
-PHI_VECTOR static void add_input_gradient(const float *restrict x, const float *restrict g,
-                                          float *restrict gx, size_t n, const float *numbers)
-{
-    float mean = numbers[0], inverse = numbers[1], scale = numbers[2];
-    float a = numbers[3], b = numbers[4];
+/* What the gradient of the input is made of. */
+struct input_gradient {
+    const float *x, *g;
+    float *gx;
+    size_t n;
+    bool fresh;
+    float numbers[5]; /* mean, 1/sd, scale, a, b */
+};
 
-    for (size_t i = 0; i < n; i++)
+/* gx = or += scale (g - a - normalised x times b). */
+PHI_VECTOR static void put_input_gradient(const struct input_gradient *r)
+{
+    const float *restrict x = r->x, *restrict g = r->g;
+    float *restrict gx = r->gx;
+    float mean = r->numbers[0], inverse = r->numbers[1], scale = r->numbers[2];
+    float a = r->numbers[3], b = r->numbers[4];
+
+    if (r->fresh) {
+        for (size_t i = 0; i < r->n; i++)
+            gx[i] = scale * (g[i] - a - (x[i] - mean) * inverse * b);
+        return;
+    }
+    for (size_t i = 0; i < r->n; i++)
         gx[i] += scale * (g[i] - a - (x[i] - mean) * inverse * b);
 }
 
 static void norm_gradient(struct phi_op_run *run, const struct norm_shape *s, size_t c)
 {
     const float *state = run->state;
-    float numbers[5] = {state[c], state[s->c + c], run->in[1][c] * state[s->c + c]};
+    struct input_gradient r = {
+        .n = s->inner,
+        .fresh = run->fresh,
+        .numbers = {state[c], state[s->c + c], run->in[1][c] * state[s->c + c]}};
     double lane[2 * LANES] = {0}, count = (double)(s->n * s->inner), sum, dot;
 
     for (size_t n = 0; n < s->n; n++) {
         size_t at = (n * s->c + c) * s->inner;
 
-        add_gradients(run->in[0] + at, run->grad_out + at, s->inner, numbers, lane);
+        add_gradients(run->in[0] + at, run->grad_out + at, s->inner, r.numbers, lane);
     }
     sum = add_lanes(lane);
     dot = add_lanes(lane + LANES);
@@ -174,13 +193,15 @@ static void norm_gradient(struct phi_op_run *run, const struct norm_shape *s, si
         run->grad_in[1][c] += (float)dot;
     if (run->grad_in[2])
         run->grad_in[2][c] += (float)sum;
-    numbers[3] = run->train ? (float)(sum / count) : 0;
-    numbers[4] = run->train ? (float)(dot / count) : 0;
+    r.numbers[3] = run->train ? (float)(sum / count) : 0;
+    r.numbers[4] = run->train ? (float)(dot / count) : 0;
     for (size_t n = 0; n < s->n && run->grad_in[0]; n++) {
         size_t at = (n * s->c + c) * s->inner;
 
-        add_input_gradient(run->in[0] + at, run->grad_out + at, run->grad_in[0] + at, s->inner,
-                           numbers);
+        r.x = run->in[0] + at;
+        r.g = run->grad_out + at;
+        r.gx = run->grad_in[0] + at;
+        put_input_gradient(&r);
     }
 }
 
@@ -194,5 +215,5 @@ static enum ph_status backward_norm(struct phi_op_run *run)
     return PH_OK;
 }
 
-const struct phi_op_kind phi_op_batch_norm = {"batch norm", prepare_norm, forward_norm,
-                                              backward_norm, phi_free};
+const struct phi_op_kind phi_op_batch_norm = {"batch norm",  prepare_norm, forward_norm,
+                                              backward_norm, phi_free,     true};

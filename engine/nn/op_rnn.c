@@ -70,7 +70,8 @@ static enum ph_status backward_cell(struct phi_op_run *run)
     return PH_OK;
 }
 
-const struct phi_op_kind phi_op_lstm_cell = {"lstm cell", NULL, forward_cell, backward_cell, NULL};
+const struct phi_op_kind phi_op_lstm_cell = {"lstm cell",   NULL, forward_cell,
+                                             backward_cell, NULL, false};
 
 static enum ph_status forward_output(struct phi_op_run *run)
 {
@@ -106,8 +107,8 @@ static enum ph_status backward_output(struct phi_op_run *run)
     return PH_OK;
 }
 
-const struct phi_op_kind phi_op_lstm_output = {"lstm output", NULL, forward_output, backward_output,
-                                               NULL};
+const struct phi_op_kind phi_op_lstm_output = {"lstm output",   NULL, forward_output,
+                                               backward_output, NULL, false};
 
 static enum ph_status forward_pair(struct phi_op_run *run)
 {
@@ -144,5 +145,5 @@ static enum ph_status backward_pair(struct phi_op_run *run)
     return PH_OK;
 }
 
-const struct phi_op_kind phi_op_error_pair = {"error pair", NULL, forward_pair, backward_pair,
-                                              NULL};
+const struct phi_op_kind phi_op_error_pair = {"error pair",  NULL, forward_pair,
+                                              backward_pair, NULL, false};

@@ -99,7 +99,7 @@ static enum ph_status backward_pool(struct phi_op_run *run)
     return PH_OK;
 }
 
-const struct phi_op_kind phi_op_pool = {"pool", NULL, forward_pool, backward_pool, NULL};
+const struct phi_op_kind phi_op_pool = {"pool", NULL, forward_pool, backward_pool, NULL, false};
 
 /* Where one output coordinate reads: two rows (or columns) and the weight of the second. */
 struct tap {
@@ -195,8 +195,8 @@ static enum ph_status backward_resize(struct phi_op_run *run)
     return PH_OK;
 }
 
-const struct phi_op_kind phi_op_resize = {"resize", prepare_resize, forward_resize, backward_resize,
-                                          phi_free};
+const struct phi_op_kind phi_op_resize = {"resize",        prepare_resize, forward_resize,
+                                          backward_resize, phi_free,       false};
 
 /* Forward differences to the right and down, 0 in the last column and row. */
 static void differences(const float *x, const struct planes *p, size_t k, float *ret_d)
@@ -262,4 +262,5 @@ static enum ph_status backward_tv(struct phi_op_run *run)
     return PH_OK;
 }
 
-const struct phi_op_kind phi_op_tv = {"total variation", NULL, forward_tv, backward_tv, NULL};
+const struct phi_op_kind phi_op_tv = {"total variation", NULL, forward_tv,
+                                      backward_tv,       NULL, false};

@@ -6,20 +6,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "nn/op.h"
-
-struct phi_tape {
-    const struct phi_graph *graph;
-    struct phi_dnnl dnnl;
-    struct phi_rng rng;
-    int n;
-    struct phi_op_run *run; /* [n] */
-    float **value;          /* [n] */
-    float **grad;           /* [n]; NULL where no gradient flows */
-    bool *owned;            /* [n]: value and grad belong to the tape */
-    bool *seeded;           /* [n]: the gradient of this pass is not zero */
-    size_t n_bytes;
-};
+#include "nn/tape_private.h"
 
 void phi_tape_destroy(struct phi_tape **tape)
 {
@@ -27,12 +14,12 @@ void phi_tape_destroy(struct phi_tape **tape)
 
     if (!t)
         return;
-    for (int i = 0; i < t->n && t->run && t->value && t->grad && t->owned; i++) {
+    for (int i = 0; i < t->n && t->run && t->value && t->grad && t->place; i++) {
         const struct phi_op_kind *kind = phi_op_kind(phi_graph_node(t->graph, i)->op);
 
         if (t->run[i].state)
             kind->release(t->run[i].state);
-        if (t->owned[i]) {
+        if (t->place[i] == PHI_TAPE_OWN) {
             phi_free(t->value[i]);
             phi_free(t->grad[i]);
         }
@@ -40,8 +27,11 @@ void phi_tape_destroy(struct phi_tape **tape)
     phi_free(t->run);
     phi_free(t->value);
     phi_free(t->grad);
-    phi_free(t->owned);
+    phi_free(t->place);
     phi_free(t->seeded);
+    phi_free(t->first);
+    phi_free(t->rngs);
+    phi_free(t->pool);
     phi_dnnl_fini(&t->dnnl);
     phi_free(t);
     *tape = NULL;
@@ -71,44 +61,6 @@ static enum ph_status bind_param(struct phi_tape *tape, int i, struct phi_weight
     return PH_OK;
 }
 
-/* True if a gradient flows through the node to something that is differentiated. */
-static bool carries_gradient(const struct phi_tape *tape, int i,
-                             const struct phi_tape_options *options)
-{
-    const struct phi_node *node = phi_graph_node(tape->graph, i);
-
-    if (node->op == PHI_OP_INPUT)
-        return options && options->input_grads;
-    if (!phi_op_kind(node->op)->backward)
-        return false;
-    for (int k = 0; k < node->n_in; k++) {
-        bool statistic = node->op == PHI_OP_BATCH_NORM && k >= 3;
-
-        if (tape->grad[node->in[k]] && !statistic)
-            return true;
-    }
-    return false;
-}
-
-static enum ph_status bind_node(struct phi_tape *tape, int i,
-                                const struct phi_tape_options *options, struct ph_error *reterr)
-{
-    const struct phi_node *node = phi_graph_node(tape->graph, i);
-    size_t n = phi_shape_count(&node->shape);
-    bool backward = carries_gradient(tape, i, options);
-
-    tape->owned[i] = true;
-    tape->value[i] = phi_calloc(n, sizeof(float));
-    if (backward)
-        tape->grad[i] = phi_calloc(n, sizeof(float));
-    if (!tape->value[i] || (backward && !tape->grad[i]))
-        return phi_error_nomem(reterr, "the values of a layer", n * sizeof(float));
-    tape->n_bytes += n * sizeof(float) * (backward ? 2 : 1);
-    if (node->op == PHI_OP_CONSTANT)
-        memcpy(tape->value[i], node->constant, n * sizeof(float));
-    return PH_OK;
-}
-
 static enum ph_status prepare_node(struct phi_tape *tape, int i, struct ph_error *reterr)
 {
     const struct phi_node *node = phi_graph_node(tape->graph, i);
@@ -134,27 +86,56 @@ static enum ph_status prepare_node(struct phi_tape *tape, int i, struct ph_error
                : phi_error(reterr, status, "layer %d (%s) cannot be prepared", i, kind->name);
 }
 
-static enum ph_status build(struct phi_tape *tape, struct phi_weights *params,
-                            const struct phi_tape_options *options, struct ph_error *reterr)
+/* Segments between the graph's marks if the tape recomputes, else one. */
+static enum ph_status cut(struct phi_tape *tape, const struct phi_tape_options *options)
+{
+    size_t n_most = 1;
+
+    for (int i = 0; i < tape->n && options && options->recompute; i++)
+        n_most += phi_graph_node(tape->graph, i)->mark;
+    tape->first = phi_calloc(n_most + 1, sizeof *tape->first);
+    tape->rngs = phi_calloc(n_most, sizeof *tape->rngs);
+    if (!tape->first || !tape->rngs)
+        return PH_E_NOMEM;
+    for (int i = 0; i + 1 < tape->n && n_most > 1; i++) {
+        if (phi_graph_node(tape->graph, i)->mark)
+            tape->first[++tape->n_segments] = i + 1;
+    }
+    tape->first[++tape->n_segments] = tape->n;
+    return PH_OK;
+}
+
+static enum ph_status allocate(struct phi_tape *tape, const struct phi_tape_options *options,
+                               struct ph_error *reterr)
 {
     size_t n = (size_t)tape->n;
-    enum ph_status status = phi_dnnl_init(&tape->dnnl, reterr);
 
     tape->run = phi_calloc(n, sizeof *tape->run);
     tape->value = phi_calloc(n, sizeof *tape->value);
     tape->grad = phi_calloc(n, sizeof *tape->grad);
-    tape->owned = phi_calloc(n, sizeof *tape->owned);
+    tape->place = phi_calloc(n, sizeof *tape->place);
     tape->seeded = phi_calloc(n, sizeof *tape->seeded);
-    if (!tape->run || !tape->value || !tape->grad || !tape->owned || !tape->seeded)
+    if (!tape->run || !tape->value || !tape->grad || !tape->place || !tape->seeded ||
+        cut(tape, options) != PH_OK)
         return phi_error_nomem(reterr, "a tape", n * sizeof *tape->run);
+    return PH_OK;
+}
+
+static enum ph_status build(struct phi_tape *tape, struct phi_weights *params,
+                            const struct phi_tape_options *options, struct ph_error *reterr)
+{
+    enum ph_status status = phi_dnnl_init(&tape->dnnl, reterr);
+
+    if (status == PH_OK)
+        status = allocate(tape, options, reterr);
     for (int i = 0; i < tape->n && status == PH_OK; i++) {
         if (phi_graph_node(tape->graph, i)->op == PHI_OP_PARAM)
             status = bind_param(tape, i, params, options, reterr);
-        else
-            status = bind_node(tape, i, options, reterr);
-        if (status == PH_OK)
-            status = prepare_node(tape, i, reterr);
     }
+    if (status == PH_OK)
+        status = phi_tape_place_nodes(tape, options, reterr);
+    for (int i = 0; i < tape->n && status == PH_OK; i++)
+        status = prepare_node(tape, i, reterr);
     return status;
 }
 
@@ -198,29 +179,46 @@ const float *phi_tape_grad(const struct phi_tape *tape, int node)
     return tape->grad[node];
 }
 
+/* Computes the nodes of a segment; `again` if they were computed in this pass before. */
+static enum ph_status run_segment(struct phi_tape *tape, int segment, bool train, bool again)
+{
+    enum ph_status status = PH_OK;
+
+    for (int i = tape->first[segment]; i < tape->first[segment + 1] && status == PH_OK; i++) {
+        const struct phi_op_kind *kind = phi_op_kind(tape->run[i].node->op);
+
+        tape->run[i].train = train;
+        tape->run[i].again = again;
+        if (kind->forward)
+            status = kind->forward(&tape->run[i]);
+    }
+    tape->present = segment;
+    return status;
+}
+
 enum ph_status phi_tape_forward(struct phi_tape *tape, bool train)
 {
     enum ph_status status = PH_OK;
 
-    for (int i = 0; i < tape->n && status == PH_OK; i++) {
-        const struct phi_op_kind *kind = phi_op_kind(tape->run[i].node->op);
-
-        tape->run[i].train = train;
-        if (kind->forward)
-            status = kind->forward(&tape->run[i]);
+    for (int s = 0; s < tape->n_segments && status == PH_OK; s++) {
+        tape->rngs[s] = tape->rng;
+        status = run_segment(tape, s, train, false);
     }
     return status;
 }
 
 void phi_tape_clear(struct phi_tape *tape)
 {
-    for (int i = 0; i < tape->n; i++) {
-        struct phi_shape shape = phi_graph_shape(tape->graph, i);
+    memset(tape->seeded, 0, (size_t)tape->n * sizeof *tape->seeded);
+}
 
-        if (tape->owned[i] && tape->grad[i])
-            memset(tape->grad[i], 0, phi_shape_count(&shape) * sizeof(float));
-        tape->seeded[i] = false;
-    }
+/* Zeroes a gradient to which nothing was added in this pass. */
+static void begin_grad(struct phi_tape *tape, int node)
+{
+    struct phi_shape shape = phi_graph_shape(tape->graph, node);
+
+    if (!tape->seeded[node] && tape->grad[node] && tape->place[node] != PHI_TAPE_STORE)
+        memset(tape->grad[node], 0, phi_shape_count(&shape) * sizeof(float));
 }
 
 void phi_tape_seed(struct phi_tape *tape, int node, const float *grad)
@@ -230,27 +228,70 @@ void phi_tape_seed(struct phi_tape *tape, int node, const float *grad)
 
     if (!tape->grad[node])
         return;
+    begin_grad(tape, node);
     for (size_t i = 0; i < n; i++)
         tape->grad[node][i] += grad ? grad[i] : 1.0f;
     tape->seeded[node] = true;
 }
 
-enum ph_status phi_tape_backward(struct phi_tape *tape)
+/* Carries the gradient of node i to its operands. */
+static enum ph_status carry_back(struct phi_tape *tape, int i)
 {
-    for (int i = tape->n - 1; i >= 0; i--) {
-        struct phi_op_run *run = &tape->run[i];
-        enum ph_status status;
+    struct phi_op_run *run = &tape->run[i];
+    const struct phi_op_kind *kind = phi_op_kind(run->node->op);
+    int x = run->node->in[0];
+    enum ph_status status;
 
-        if (!tape->seeded[i] || !phi_op_kind(run->node->op)->backward)
+    run->fresh = kind->writes_first && !tape->seeded[x] && tape->place[x] != PHI_TAPE_STORE;
+    for (int k = run->fresh ? 1 : 0; k < run->node->n_in; k++)
+        begin_grad(tape, run->node->in[k]);
+    status = kind->backward(run);
+    for (int k = 0; k < run->node->n_in; k++)
+        tape->seeded[run->node->in[k]] |= run->grad_in[k] != NULL;
+    return status;
+}
+
+/* Computes the values of a segment anew unless they are there, with the same dice. */
+static enum ph_status recall(struct phi_tape *tape, int segment)
+{
+    struct phi_rng now = tape->rng;
+    enum ph_status status;
+
+    if (tape->present == segment)
+        return PH_OK;
+    tape->rng = tape->rngs[segment];
+    status = run_segment(tape, segment, tape->run[0].train, true);
+    tape->rng = now;
+    return status;
+}
+
+static enum ph_status segment_back(struct phi_tape *tape, int segment)
+{
+    enum ph_status status = PH_OK;
+
+    for (int i = tape->first[segment + 1] - 1; i >= tape->first[segment]; i--) {
+        if (!tape->seeded[i] || !phi_op_kind(tape->run[i].node->op)->backward)
             continue;
-        run->fresh = tape->owned[run->node->in[0]] && !tape->seeded[run->node->in[0]];
-        status = phi_op_kind(run->node->op)->backward(&tape->run[i]);
+        status = recall(tape, segment);
+        if (status == PH_OK)
+            status = carry_back(tape, i);
         if (status != PH_OK)
             return status;
-        for (int k = 0; k < run->node->n_in; k++)
-            tape->seeded[run->node->in[k]] |= run->grad_in[k] != NULL;
     }
-    return PH_OK;
+    return status;
+}
+
+enum ph_status phi_tape_backward(struct phi_tape *tape)
+{
+    enum ph_status status = PH_OK;
+
+    for (int s = tape->n_segments - 1; s >= 0 && status == PH_OK; s--)
+        status = segment_back(tape, s);
+    for (int i = 0; i < tape->n && status == PH_OK; i++) {
+        if (tape->place[i] == PHI_TAPE_OWN)
+            begin_grad(tape, i); /* what nothing flowed to reads as zero */
+    }
+    return status;
 }
 
 enum ph_status phi_tape_backward_from(struct phi_tape *tape, int node)
@@ -267,5 +308,5 @@ struct phi_rng *phi_tape_rng(struct phi_tape *tape)
 
 size_t phi_tape_bytes(const struct phi_tape *tape)
 {
-    return tape->n_bytes;
+    return tape->n_bytes + tape->dnnl.n_scratch_bytes + tape->dnnl.n_work_bytes;
 }

@@ -23,6 +23,14 @@ struct phi_tape_options {
     const char *train_prefix; /* differentiate parameters with this prefix; "" all, NULL none */
     bool input_grads;         /* and inputs */
     uint64_t seed;            /* of dropout */
+    /* Saves memory and time: ReLU, sigmoid and tanh are written over operands that have no other
+     * user, no name and no phi_graph_keep, which cannot be read afterwards. */
+    bool lean;
+    /* Gradient checkpointing (Chen et al. 2016): between the marks of the graph (phi_graph_mark)
+     * only values that are read elsewhere are kept; others are computed again in the backward pass.
+     * Inputs, named and kept nodes, nodes without users and those that another segment reads can be
+     * read, and seeded, as ever. Same bits. */
+    bool recompute;
 };
 
 /* A tape over `graph` and `params`, which both outlive it. A frozen parameter is never
@@ -42,7 +50,8 @@ float *phi_tape_value(const struct phi_tape *tape, int node);
 /* Copies data[count of shape] to an input. */
 void phi_tape_set(struct phi_tape *tape, int node, const float *data);
 
-/* The gradient of a node after a backward pass; NULL if none flows to it. */
+/* The gradient of a node after a backward pass, of one that can be read (see the options); NULL if
+ * none flows to it. */
 const float *phi_tape_grad(const struct phi_tape *tape, int node);
 
 /* Computes all nodes. `train` uses batch statistics (and updates the running ones) and dropout. */
@@ -64,7 +73,7 @@ PH_NODISCARD enum ph_status phi_tape_backward_from(struct phi_tape *tape, int no
 /* The generator behind dropout: plain data, saved and restored by assignment. */
 struct phi_rng *phi_tape_rng(struct phi_tape *tape);
 
-/* Bytes of values and gradients that the tape holds. */
+/* Bytes that the tape holds: values, gradients and the working memory of layers. */
 size_t phi_tape_bytes(const struct phi_tape *tape);
 
 #endif

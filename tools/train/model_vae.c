@@ -65,8 +65,9 @@ static void build_training(struct train_model *m)
     posterior = phi_cvae_encode(g, &config, m->x);
     picture =
         phi_graph_sigmoid(g, phi_cvae_decode(g, &config, phi_vae_sample(g, &posterior, m->eps)));
-    m->rec = phi_graph_scale(g, phi_loss_mse_sum(g, picture, m->x), weight);
-    m->kl = phi_graph_mean_all(g, phi_loss_kl_standard(g, posterior.mean, posterior.logvar));
+    m->rec = phi_graph_keep(g, phi_graph_scale(g, phi_loss_mse_sum(g, picture, m->x), weight));
+    m->kl = phi_graph_keep(
+        g, phi_graph_mean_all(g, phi_loss_kl_standard(g, posterior.mean, posterior.logvar)));
     weighted = phi_graph_mul(g, m->kl, m->kl_factor);
     m->loss = phi_graph_add(g, m->rec, weighted);
 }

@@ -63,6 +63,7 @@ struct train_run_params {
     int64_t samples; /* pictures along a side of the sample grid */
     int64_t threads; /* of the networks' arithmetic; 0: one per core */
     bool half;       /* save weights as 16-bit floats */
+    bool recompute;  /* gradient checkpointing */
 };
 
 struct recipe {

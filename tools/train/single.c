@@ -18,7 +18,10 @@ enum ph_status train_single_init(struct train_single *single, const struct recip
 enum ph_status train_single_finish(struct train_single *single, const struct recipe *recipe,
                                    struct ph_error *reterr)
 {
-    const struct phi_tape_options options = {.train_prefix = "", .seed = single->seed};
+    const struct phi_tape_options options = {.train_prefix = "",
+                                             .seed = single->seed,
+                                             .lean = true,
+                                             .recompute = recipe_run(recipe)->recompute};
     const struct phi_optim_config config = train_optim_config(recipe_optim(recipe));
     enum ph_status status =
         train_net_finish(&single->net, single->weights, &options, single->seed, reterr);

@@ -140,6 +140,68 @@ static void prednet_closed_form(void **state)
     phi_tape_destroy(&tape);
 }
 
+#define N_UNROLLED 8
+
+/* The gradient of every parameter one after the other, and the loss. */
+struct gradients {
+    float value[20000], loss;
+    size_t n, n_bytes; /* values, and what the tape holds */
+};
+
+static void copy_gradients(struct gradients *ret)
+{
+    ret->n = 0;
+    for (size_t i = 0; i < phi_weights_count(weights); i++) {
+        const struct phi_param *param = phi_weights_at(weights, i);
+        size_t n = phi_shape_count(&param->value.shape);
+
+        assert_true(ret->n + n <= sizeof ret->value / sizeof *ret->value);
+        memcpy(ret->value + ret->n, param->grad, n * sizeof *ret->value);
+        ret->n += n;
+    }
+}
+
+static void unrolled_gradients(bool recompute, struct gradients *ret)
+{
+    const struct phi_prednet_config config = {
+        .n_layers = 3, .channels = {3, 6, 8}, .h = 16, .w = 24, .batch = 2};
+    const struct phi_tape_options options = {.train_prefix = "", .recompute = recompute};
+    const float lambda[3] = {1, 0.1f, 0.1f};
+    int errors[N_UNROLLED];
+    const struct phi_prednet_unrolled u = {N_UNROLLED, N_UNROLLED, errors, NULL};
+    int frames = phi_graph_input(graph, "frames", PHI_SHAPE(N_UNROLLED, 2, 3, 16, 24)), loss;
+    struct phi_tape *tape = NULL;
+
+    (void)phi_prednet_unroll(graph, &config, frames, &u);
+    loss = phi_prednet_loss(graph, &config, errors, N_UNROLLED, lambda);
+    assert_ok(phi_init_graph(weights, graph, PHI_INIT_GLOROT_UNIFORM, 1, 4, &err), err);
+    assert_ok(phi_tape_create(graph, weights, &options, &tape, &err), err);
+    for (size_t i = 0; i < (size_t)N_UNROLLED * 2 * 3 * 16 * 24; i++)
+        phi_tape_value(tape, frames)[i] = (float)(i * 31 % 97) / 97;
+    assert_int_equal(phi_tape_forward(tape, true), PH_OK);
+    phi_weights_zero_grads(weights, "");
+    assert_int_equal(phi_tape_backward_from(tape, loss), PH_OK);
+    ret->loss = *phi_tape_value(tape, loss);
+    ret->n_bytes = phi_tape_bytes(tape);
+    copy_gradients(ret);
+    phi_tape_destroy(&tape);
+}
+
+/* Recurrence that is computed again in the backward pass: the same bits in less memory. */
+static void prednet_recomputes(void **state)
+{
+    static struct gradients plain, again;
+
+    unrolled_gradients(false, &plain);
+    end(state);
+    begin(state);
+    unrolled_gradients(true, &again);
+    assert_memory_equal(&plain.loss, &again.loss, sizeof(float));
+    assert_int_equal(plain.n, again.n);
+    assert_memory_equal(plain.value, again.value, plain.n * sizeof *plain.value);
+    assert_true(again.n_bytes < plain.n_bytes / 2);
+}
+
 /* A convolutional VAE on two kinds of pictures: its loss must fall well below where it began. */
 static void vae_learns(const struct phi_cvae_config *config)
 {
@@ -255,6 +317,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(compact_sizes, begin, end),
         cmocka_unit_test_setup_teardown(prednet_sizes, begin, end),
         cmocka_unit_test_setup_teardown(prednet_closed_form, begin, end),
+        cmocka_unit_test_setup_teardown(prednet_recomputes, begin, end),
         cmocka_unit_test_setup_teardown(plain_vae_learns, begin, end),
         cmocka_unit_test_setup_teardown(normed_vae_learns, begin, end),
         cmocka_unit_test_setup_teardown(dand_resumes_exactly, begin, end),
