@@ -14,7 +14,9 @@ import numpy as np
 
 PHOS = sys.argv.pop(1)
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import nifti  # noqa: E402
 import tensors  # noqa: E402
+from prednet import prednet  # noqa: E402
 
 STACK = (3, 4, 5)
 
@@ -23,7 +25,7 @@ def phos(*args):
     return subprocess.run([PHOS, *args], capture_output=True, text=True, timeout=60)
 
 
-def keras_file(path, stack=STACK, seed=1, leave_out=None):
+def keras_file(path, stack=STACK, seed=1, leave_out=None, scale=1):
     """PredNet's Keras layout: kernels (3, 3, in, out) under prednet_1/prednet_1/layer_{c}_{l}."""
     rng = np.random.default_rng(seed)
     arrays = {}
@@ -34,8 +36,8 @@ def keras_file(path, stack=STACK, seed=1, leave_out=None):
         if above:
             shapes["a"] = (2 * c, above)
         for part, (n_in, n_out) in shapes.items():
-            arrays[f"layer_{part}_{l}/kernel:0"] = rng.normal(size=(3, 3, n_in, n_out)).astype("f4")
-            arrays[f"layer_{part}_{l}/bias:0"] = rng.normal(size=n_out).astype("f4")
+            arrays[f"layer_{part}_{l}/kernel:0"] = (scale * rng.normal(size=(3, 3, n_in, n_out))).astype("f4")
+            arrays[f"layer_{part}_{l}/bias:0"] = (scale * rng.normal(size=n_out)).astype("f4")
     with h5py.File(path, "w") as f:
         f.attrs["layer_names"] = [b"prednet_1", b"time_distributed_1", b"dense_2"]
         for name, array in arrays.items():
@@ -78,6 +80,37 @@ class Convert(unittest.TestCase):
 
     def test_theano_flavour_is_rotated(self):
         self.check_prednet(True)
+
+    def test_a_converted_network_runs_as_keras_would(self):
+        """R of a film under a converted file is that of the update equations with Keras' kernels, correlated as
+        TensorFlow does; the rotated ones of the other flavour make the same network."""
+        stack = (3, 4, 6)
+        source = keras_file(self.path("k.hdf5"), stack, scale=0.2)
+        with h5py.File(self.path("k.hdf5")) as f, h5py.File(self.path("t.hdf5"), "w") as g:
+            for name, array in source.items():
+                g["pred_net_1/pred_net_1/" + name] = array[::-1, ::-1] if array.ndim == 4 else array
+        self.assertEqual(phos("stimuli", "films", "--out", self.path("film"), "--clips", "1", "--frames", "6", "--width",
+                              "24", "--height", "16").returncode, 0)
+        film, _ = tensors.read(self.path("film/stimuli.safetensors"))
+        frames = film["images"].transpose(0, 3, 1, 2)[:, None] / 255.0
+        ours = {"prednet.%s.%s" % (".".join(name.split("/")[0].split("_")[1:]),
+                                   "bias" if array.ndim == 1 else "weight"):
+                array if array.ndim == 1 else np.moveaxis(array, (3, 2), (0, 1)) for name, array in source.items()}
+        _, _, states = prednet(ours, frames, 6)
+        with open(self.path("events.tsv"), "w") as f:
+            f.write("onset\tduration\tstim_index\n0\t0.6\t0\n")
+        nifti.write(self.path("run.nii"), np.ones((6, 2, 2, 2), "<f4"), tr_s=0.1)
+        for name, flip in (("k", []), ("t", ["--flip"])):
+            run = phos("convert", self.path(name + ".hdf5"), "--as", "prednet", "--out", self.path("o.safetensors"), *flip)
+            self.assertEqual(run.returncode, 0, run.stderr)
+            for layer in range(3):
+                run = phos("features", self.path("o.safetensors"), self.path("film"), "--layer", str(layer), "--bold",
+                           self.path("run.nii"), "--events", self.path("events.tsv"), "--out", self.path("r.st"))
+                self.assertEqual(run.returncode, 0, run.stderr)
+                got, _ = tensors.read(self.path("r.st"))
+                want = np.array([s[layer].ravel() for s in states])
+                np.testing.assert_allclose(got["targets"], want, atol=2e-5)
+                self.assertGreater(np.abs(want).max(), 0.05)
 
     def test_a_missing_array_is_named(self):
         keras_file(self.path("k.hdf5"), leave_out="layer_f_1/kernel:0")

@@ -15,6 +15,7 @@ import numpy as np
 PHOS = os.path.abspath(sys.argv.pop(1))
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 import png  # noqa: E402
+from prednet import prednet  # noqa: E402
 import tensors  # noqa: E402
 
 SIDE, FRAMES, LENGTH = 16, 6, 8
@@ -29,53 +30,6 @@ training: {steps: 1, batch: 2, seed: 1, log_every: 1, threads: 1}
 def write(path, text, mode="w"):
     with open(path, mode) as f:
         f.write(text)
-
-
-def conv(x, weight, bias):
-    """3 x 3, padded with zeros; x [n][c][h][w]."""
-    n, _, h, w = x.shape
-    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    out = np.zeros((n, weight.shape[0], h, w)) + bias[None, :, None, None]
-    for dy in range(3):
-        for dx in range(3):
-            out += np.einsum("oi,nihw->nohw", weight[:, :, dy, dx], padded[:, :, dy:dy + h, dx:dx + w])
-    return out
-
-
-def prednet(p, frames, first_guess):
-    """Error means [t][layer] and predictions of frames [t][n][3][h][w], written from the update equations."""
-    n_layers = sum(name.startswith("prednet.ahat") and name.endswith("bias") for name in p)
-    get = {name: value.astype(float) for name, value in p.items()}
-    _, n, _, h, w = frames.shape
-    sizes = [(n, len(get["prednet.ahat.%d.bias" % k]), h >> k, w >> k) for k in range(n_layers)]
-    r, c = [np.zeros(s) for s in sizes], [np.zeros(s) for s in sizes]
-    e = [np.zeros((n, 2 * s[1], *s[2:])) for s in sizes]
-    errors, predictions = [], []
-
-    def layer(kind, k, x):
-        return conv(x, get["prednet.%s.%d.weight" % (kind, k)], get["prednet.%s.%d.bias" % (kind, k)])
-
-    for t, frame in enumerate(frames):
-        for k in reversed(range(n_layers)):
-            parts = [r[k], e[k]]
-            if k + 1 < n_layers:
-                parts.append(r[k + 1].repeat(2, 2).repeat(2, 3))
-            x = np.concatenate(parts, 1)
-            i, f, o = (np.clip(0.2 * layer(g, k, x) + 0.5, 0, 1) for g in "ifo")
-            c[k] = f * c[k] + i * np.tanh(layer("c", k, x))
-            r[k] = o * np.tanh(c[k])
-        a = predictions[-1] if t >= first_guess else frame
-        for k in range(n_layers):
-            ahat = np.maximum(layer("ahat", k, r[k]), 0)
-            if k == 0:
-                ahat = np.minimum(ahat, 1)
-                predictions.append(ahat)
-            e[k] = np.concatenate([np.maximum(ahat - a, 0), np.maximum(a - ahat, 0)], 1)
-            if k + 1 < n_layers:
-                a = np.maximum(layer("a", k, e[k]), 0)
-                a = a.reshape(*a.shape[:2], a.shape[2] // 2, 2, a.shape[3] // 2, 2).max((3, 5))
-        errors.append([x.mean() for x in e])
-    return np.array(errors), np.array(predictions)
 
 
 class TrainFilms(unittest.TestCase):
@@ -115,7 +69,7 @@ class TrainFilms(unittest.TestCase):
         for model, first_guess in (("", FRAMES), (", all_layers: true", FRAMES), (", extrapolate_from: 3", 3)):
             got = self.losses("net" + str(len(model)), data, model, sets=["data.length=%d" % FRAMES])
             weights, _ = tensors.read(self.path("net" + str(len(model)), "model.safetensors"))
-            errors, predictions = prednet(weights, frames, first_guess)
+            errors, predictions, _ = prednet(weights, frames, first_guess)
             weight = [1, 0.1, 0.1] if "all" in model else [1, 0, 0]
             want = (errors[1:] @ weight).mean()
             if first_guess < FRAMES:
@@ -131,7 +85,7 @@ class TrainFilms(unittest.TestCase):
         got = self.losses("net", "type: frames, path: frames", sets=sets)
         weights, metadata = tensors.read(self.path("net", "model.safetensors"))
         self.assertEqual(metadata["picture"], "3x16x24 in 0..1")
-        errors, _ = prednet(weights, frames, FRAMES)
+        errors, _, _ = prednet(weights, frames, FRAMES)
         self.assertAlmostEqual(got["loss"], errors[1:, 0].mean(), places=5)
         os.mkdir(self.path("wide"))
         for i, frame in enumerate(frames[:, 0]):
