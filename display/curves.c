@@ -75,10 +75,13 @@ static void draw_x(struct phi_canvas *canvas, const struct phi_font *font, const
     double step = phi_plot_step((axes->x1 - axes->x0) / 2);
     int y = axes->area.y + axes->area.h + 2;
 
-    for (double v = ceil(axes->x0 / step) * step; v <= axes->x1 + step * 1e-6; v += step)
-        phi_textf(canvas, font, (int)lround(x_of(axes, v)), y, PHI_ALIGN_CENTRE, PHI_COLOUR_DIM,
-                  "%.4g", fabs(v) < step * 1e-6 ? 0.0 : v);
-    phi_text(canvas, font, axes->area.x - 4, y, PHI_ALIGN_RIGHT, PHI_COLOUR_DIM, unit);
+    for (double v = ceil(axes->x0 / step) * step; v <= axes->x1 + step * 1e-6; v += step) {
+        bool last = v + step > axes->x1 + step * 1e-6; /* carries the unit */
+
+        phi_textf(canvas, font, (int)lround(x_of(axes, v)) + (last ? 14 : 0), y,
+                  last ? PHI_ALIGN_RIGHT : PHI_ALIGN_CENTRE, PHI_COLOUR_DIM, "%.4g%s%s",
+                  fabs(v) < step * 1e-6 ? 0.0 : v, last ? " " : "", last ? unit : "");
+    }
 }
 
 static void draw_bands(struct phi_canvas *canvas, const struct phi_font *font,

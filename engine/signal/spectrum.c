@@ -250,6 +250,45 @@ void phi_iir_reset(struct phi_iir *iir)
     iir->started = 0;
 }
 
+/* series[n] with n_pad samples more on either side, mirrored about its end points. */
+static void pad_mirrored(const double *series, size_t n, size_t n_pad, double *out)
+{
+    for (size_t i = 0; i < n_pad; i++) {
+        out[i] = 2 * series[0] - series[n_pad - i];
+        out[n_pad + n + i] = 2 * series[n - 1] - series[n - 2 - i];
+    }
+    memcpy(out + n_pad, series, n * sizeof *series);
+}
+
+enum ph_status phi_iir_both_ways(const struct phi_iir *iir, const double *series, size_t n,
+                                 double *out, struct ph_error *reterr)
+{
+    size_t n_pad = n > 1 ? n - 1 : 0;
+    size_t n_all = n + 2 * n_pad;
+    struct phi_iir there = *iir, back = *iir;
+    double *work;
+
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(series[i]))
+            return phi_error(reterr, PH_E_INVAL, "sample %zu is no number", i);
+    if (n == 0 || n > MAX_BANDPASS)
+        return phi_error(reterr, PH_E_INVAL, "%zu samples: 1 to %zu can be filtered", n,
+                         MAX_BANDPASS);
+    work = phi_calloc(n_all, sizeof *work);
+    if (!work)
+        return phi_error_nomem(reterr, "a series", n_all * sizeof *work);
+    pad_mirrored(series, n, n_pad, work);
+    phi_iir_reset(&there);
+    phi_iir_reset(&back);
+    for (size_t i = 0; i < n_all; i++)
+        work[i] = phi_iir_step(&there, work[i]);
+    for (size_t i = n_all; i-- > 0;)
+        work[i] = phi_iir_step(&back, work[i]);
+    memcpy(out, work + n_pad, n * sizeof *out);
+    phi_free(work);
+    return PH_OK;
+}
+
 struct phi_bandpass {
     size_t n;
     size_t n_mirrored; /* 2 n - 2 */

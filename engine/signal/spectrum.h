@@ -62,6 +62,13 @@ double phi_iir_step(struct phi_iir *iir, double sample);
 /* Forgets the samples, keeps the filter. */
 void phi_iir_reset(struct phi_iir *iir);
 
+/* The chain forwards and then backwards over series[n] into out[n] (may be the same memory): no
+ * delay, and the gain twice. Both ends are continued point-mirrored, so that levels and trends give
+ * no transient. Offline: uses later samples, and allocates. PH_E_INVAL, out untouched, if a value
+ * is not finite or n is 0. */
+PH_NODISCARD enum ph_status phi_iir_both_ways(const struct phi_iir *iir, const double *series,
+                                              size_t n, double *out, struct ph_error *reterr);
+
 struct phi_bandpass;
 
 /* A band-pass without delay for series of n samples (4 to 2^20): the straight line through the

@@ -137,6 +137,36 @@ static void test_notch(void **state)
         assert_near(phi_iir_step(&iir, 700), 700, 1e-9);
 }
 
+/* Forwards and backwards: no delay, the gain squared, no transient at the ends of a trend. */
+static void test_both_ways(void **state)
+{
+    enum { RUN = 400 };
+    struct phi_iir iir;
+    struct ph_error err;
+    double x[RUN], y[RUN], far = 0;
+
+    (void)state;
+    phi_iir_init(&iir);
+    assert_ok(phi_iir_add_notch(&iir, 0.5, 0.17, 0.02, &err), err);
+    for (int t = 0; t < RUN; t++)
+        x[t] = 500 + 0.1 * t + 2 * sin(2 * M_PI * 0.03 * 2 * t) + 3 * sin(2 * M_PI * 0.17 * 2 * t);
+    assert_ok(phi_iir_both_ways(&iir, x, RUN, y, &err), err);
+    for (int t = 50; t < RUN - 50; t++)
+        far = fmax(far, fabs(y[t] - (500 + 0.1 * t + 2 * sin(2 * M_PI * 0.03 * 2 * t))));
+    assert_true(far < 0.06); /* of 3; a causal filter delays what is left by more */
+    for (int t = 0; t < RUN; t++)
+        x[t] = 500 + 0.1 * t;
+    assert_ok(phi_iir_both_ways(&iir, x, RUN, y, &err), err);
+    for (int t = 0; t < RUN; t++)
+        assert_near(y[t], x[t], 0.05);
+    x[7] = NAN;
+    assert_int_equal(phi_iir_both_ways(&iir, x, RUN, y, &err), PH_E_INVAL);
+    assert_int_equal(phi_iir_both_ways(&iir, x, 0, y, &err), PH_E_INVAL);
+    x[0] = 3;
+    assert_ok(phi_iir_both_ways(&iir, x, 1, y, &err), err);
+    assert_near(y[0], 3, 1e-9);
+}
+
 static void test_bad_samples_and_settings(void **state)
 {
     struct phi_iir iir;
@@ -192,9 +222,13 @@ static void test_offline_band(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_white_noise),  cmocka_unit_test(test_sine),
-        cmocka_unit_test(test_alias),        cmocka_unit_test(test_band),
-        cmocka_unit_test(test_notch),        cmocka_unit_test(test_bad_samples_and_settings),
+        cmocka_unit_test(test_white_noise),
+        cmocka_unit_test(test_sine),
+        cmocka_unit_test(test_alias),
+        cmocka_unit_test(test_band),
+        cmocka_unit_test(test_notch),
+        cmocka_unit_test(test_both_ways),
+        cmocka_unit_test(test_bad_samples_and_settings),
         cmocka_unit_test(test_offline_band),
     };
 
