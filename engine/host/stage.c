@@ -211,15 +211,19 @@ static const char *base_name(const char *path)
 void phi_stage_describe(const struct ph_stage_type *type, const struct phi_params *params,
                         struct phi_str *out)
 {
+    const char *blank = "";
     char text[1024];
 
     phi_str_addf(out, "%s(", strchr(type->id, '/') + 1);
     for (uint32_t i = 0; i < type->n_params; i++) {
         struct phi_str value = phi_str_over(text, sizeof text);
 
+        if (type->params[i].flags & (uint32_t)PH_PARAM_ASIDE)
+            continue;
         phi_params_format(params, i, &value);
-        phi_str_addf(out, "%s%s=%s", i ? " " : "", type->params[i].name,
+        phi_str_addf(out, "%s%s=%s", blank, type->params[i].name,
                      type->params[i].type == PH_PARAM_PATH ? base_name(text) : text);
+        blank = " ";
     }
     phi_str_addf(out, ")");
 }

@@ -20,6 +20,7 @@ struct phi_normalise {
     double *scale; /* [n_voxels] */
     size_t n_level;
     size_t n_capacity;
+    bool loaded;
 };
 
 static enum ph_status check(const struct phi_normalise_config *c, struct ph_error *reterr)
@@ -80,6 +81,7 @@ void phi_normalise_reset(struct phi_normalise *normalise)
     memset(normalise->level, 0, normalise->config.n_voxels * sizeof *normalise->level);
     memset(normalise->scale, 0, normalise->config.n_voxels * sizeof *normalise->scale);
     normalise->n_level = 0;
+    normalise->loaded = false;
 }
 
 enum ph_status phi_normalise_resize(struct phi_normalise *normalise, size_t n_voxels)
@@ -99,6 +101,8 @@ size_t phi_normalise_n(const struct phi_normalise *normalise)
 
 bool phi_normalise_frozen(const struct phi_normalise *normalise)
 {
+    if (normalise->loaded)
+        return true;
     return normalise->config.mode != PHI_NORMALISE_EMA && normalise->config.n_baseline > 0 &&
            phi_moments_n(normalise->moments) >= normalise->config.n_baseline;
 }
@@ -135,6 +139,27 @@ static void update_scales(struct phi_normalise *n)
     else
         for (size_t v = 0; v < n->config.n_voxels; v++)
             n->scale[v] = n->config.mode == PHI_NORMALISE_CENTRE;
+}
+
+enum ph_status phi_normalise_load(struct phi_normalise *normalise, size_t n, const double *mean,
+                                  const double *m2)
+{
+    if (normalise->config.mode == PHI_NORMALISE_EMA || n < 2)
+        return PH_E_STATE;
+    phi_moments_load(normalise->moments, n, mean, m2);
+    normalise->loaded = true;
+    update_scales(normalise);
+    return PH_OK;
+}
+
+const double *phi_normalise_mean(const struct phi_normalise *normalise)
+{
+    return phi_moments_mean(normalise->moments);
+}
+
+const double *phi_normalise_m2(const struct phi_normalise *normalise)
+{
+    return phi_moments_m2(normalise->moments);
 }
 
 PHI_VECTOR static void apply(const double *restrict mean, const double *restrict scale, size_t n,
@@ -175,7 +200,8 @@ void phi_normalise_process(struct phi_normalise *normalise, float *y, bool learn
 {
     size_t q = normalise->config.n_voxels;
     bool open = learn && !phi_normalise_frozen(normalise);
-    bool after = normalise->config.exclude_newest && normalise->config.n_baseline == 0;
+    bool after =
+        normalise->config.exclude_newest && normalise->config.n_baseline == 0 && !normalise->loaded;
 
     if (normalise->config.mode == PHI_NORMALISE_EMA) {
         process_ema(normalise, y, learn);

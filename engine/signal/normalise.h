@@ -47,6 +47,16 @@ void phi_normalise_reset(struct phi_normalise *normalise);
  * is no memory for so many. */
 PH_NODISCARD enum ph_status phi_normalise_resize(struct phi_normalise *normalise, size_t n_voxels);
 
+/* A baseline measured before, of `n` volumes (2 or more): mean and squared deviations m2
+ * [n_voxels], as phi_normalise_mean and _m2 give them. It is frozen until the next reset or resize.
+ * PH_E_STATE for exponential means, which have no baseline. */
+PH_NODISCARD enum ph_status phi_normalise_load(struct phi_normalise *normalise, size_t n,
+                                               const double *mean, const double *m2);
+
+/* The baseline so far [n_voxels]; valid until it changes. */
+const double *phi_normalise_mean(const struct phi_normalise *normalise);
+const double *phi_normalise_m2(const struct phi_normalise *normalise);
+
 /* Normalises y[n_voxels], all finite, in place. `learn` false (a censored volume) leaves the
  * baseline alone. Zeros while there is no baseline at all. */
 void phi_normalise_process(struct phi_normalise *normalise, float *y, bool learn);

@@ -68,6 +68,13 @@ void phi_moments_add(struct phi_moments *moments, const float *y)
     add_all(y, 1 / (double)moments->n, moments->n_voxels, moments->mean, moments->m2);
 }
 
+void phi_moments_load(struct phi_moments *moments, size_t n, const double *mean, const double *m2)
+{
+    moments->n = n;
+    memcpy(moments->mean, mean, moments->n_voxels * sizeof *mean);
+    memcpy(moments->m2, m2, moments->n_voxels * sizeof *m2);
+}
+
 size_t phi_moments_n(const struct phi_moments *moments)
 {
     return moments->n;

@@ -78,6 +78,9 @@ void phi_moments_reset(struct phi_moments *moments, size_t n_voxels);
 /* Takes volume y[n_voxels], all finite. */
 void phi_moments_add(struct phi_moments *moments, const float *y);
 
+/* In the place of volumes: the moments of `n` volumes seen elsewhere, mean and m2 [n_voxels]. */
+void phi_moments_load(struct phi_moments *moments, size_t n, const double *mean, const double *m2);
+
 /* Volumes so far. */
 size_t phi_moments_n(const struct phi_moments *moments);
 

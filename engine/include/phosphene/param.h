@@ -33,8 +33,10 @@ enum ph_param_type {
 };
 
 enum ph_param_flag {
-    PH_PARAM_LIVE = 1u << 0,    /* may change while the run is on (the update operation) */
-    PH_PARAM_REQUIRED = 1u << 1 /* a run file must give it */
+    PH_PARAM_LIVE = 1u << 0,     /* may change while the run is on (the update operation) */
+    PH_PARAM_REQUIRED = 1u << 1, /* a run file must give it */
+    PH_PARAM_ASIDE = 1u << 2     /* since 1.1: does not change the stage's output (what is shown or
+                                    stored     beside it); models do not compare it */
 };
 
 #define PH_MAX_FLOATS 32

@@ -63,10 +63,11 @@ static const struct ph_param params_table[] = {
            "Estimates rho from the residuals of so many usable volumes (median over voxels), then "
            "takes them in once more, whitened. 0: rho is as given."),
     PH_STRING(
-        struct params, maps, "", 0,
+        struct params, maps, "", PH_PARAM_ASIDE,
         "Contrasts, separated by semicolons, whose t maps are shown over the brain and stored "
         "at the end of the run, as face-house; face."),
-    PH_FLOAT(struct params, map_threshold, 3.1, 0.01, 1000, "", PH_PARAM_LIVE,
+    PH_FLOAT(struct params, map_threshold, 3.1, 0.01, 1000, "",
+             (uint32_t)PH_PARAM_LIVE | (uint32_t)PH_PARAM_ASIDE,
              "Smallest absolute t value that the maps show."),
     PH_ENUM(
         struct params, slice_order, 0, slice_orders, 0,

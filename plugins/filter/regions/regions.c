@@ -51,9 +51,11 @@ static const struct ph_param params_table[] = {
     PH_BOOL(struct params, despike, 0, 0, "Holds single jumps back (modified Kalman filter)."),
     PH_INT(struct params, segment, 64, 8, PH_MAX_POINTS, "volumes", 0,
            "Length of the segments that power spectra are averaged over (Welch)."),
-    PH_FLOAT(struct params, respiration_hz, 0, 0, 10, "Hz", PH_PARAM_LIVE,
+    PH_FLOAT(struct params, respiration_hz, 0, 0, 10, "Hz",
+             (uint32_t)PH_PARAM_LIVE | (uint32_t)PH_PARAM_ASIDE,
              "The subject's breathing rate; 0: marks 0.2 to 0.33 Hz, adults at rest."),
-    PH_FLOAT(struct params, heart_hz, 0, 0, 10, "Hz", PH_PARAM_LIVE,
+    PH_FLOAT(struct params, heart_hz, 0, 0, 10, "Hz",
+             (uint32_t)PH_PARAM_LIVE | (uint32_t)PH_PARAM_ASIDE,
              "The subject's heart rate; 0: marks 0.9 to 1.3 Hz, adults at rest."),
 };
 
@@ -339,7 +341,7 @@ static void show_spectra(const struct state *s)
     struct ph_band bands[2];
     struct ph_curves curves = {.title = "power of the unfiltered signals",
                                .x_unit = "Hz",
-                               .y_unit = s->given->percent ? "%\xC2\xB2/Hz" : "1/Hz",
+                               .y_unit = s->given->percent ? "%^2/Hz" : "1/Hz",
                                .log_y = true,
                                .n_bands = 2,
                                .bands = bands};
