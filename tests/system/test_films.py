@@ -164,6 +164,8 @@ class Films(unittest.TestCase):
         self.assertEqual([row["layer"] for row in out["decoding"]], [0, 2])
         self.assertGreater(out["decoding"][0]["unit_r"], out["decoding"][0]["null_q95"])
         self.assertEqual(len(out["drawing"]), 2 * 2 * 4)
+        for row in out["drawing"]:
+            self.assertEqual("better_than_shuffled" in row, row["r"] == "decoded")
         alone = [row["score"]["mse"] for row in out["drawing"] if row["r"] == "left alone" and row["film_seen"]]
         self.assertEqual(alone[0], alone[1])  # whatever the layer
         for name in ("prediction.png", "extrapolation.png", "film_seen.png", "film_unseen.png", "prednet.json"):

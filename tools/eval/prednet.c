@@ -213,6 +213,9 @@ static void print_tables(const json_t *report)
                        json_string_value(json_object_get(row, "r")),
                        json_is_true(json_object_get(row, "film_seen")) ? "seen" : "unseen");
         print_score(name, json_object_get(row, "score"));
+        if (json_object_get(row, "better_than_shuffled"))
+            printf("%34s nearer to the film than shuffled in %.0f %% of volumes\n", "",
+                   100 * real_of(row, "better_than_shuffled"));
     }
 }
 

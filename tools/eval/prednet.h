@@ -16,7 +16,7 @@
 #define STUDY_COLUMNS   10 /* frames on a sheet */
 #define STUDY_MIN_SHIFT 15 /* volumes, of a null */
 
-/* Mean squared error and SSIM of pictures, summed up. */
+/* Mean squared error and SSIM of pictures: means over n of them. */
 struct study_score {
     double mse, ssim;
     size_t n;
@@ -26,6 +26,9 @@ struct study_score {
 PH_NODISCARD enum ph_status study_score_add(struct study_score *score, const float *picture,
                                             const float *truth, size_t h, size_t w,
                                             struct ph_error *reterr);
+
+/* Adds all of `more`. */
+void study_score_join(struct study_score *score, const struct study_score *more);
 
 /* {"mse":, "ssim":, "frames":}; owned by the caller. */
 json_t *study_score_json(const struct study_score *score);

@@ -22,6 +22,7 @@ struct pass {
     float *truth, *zeros;
     size_t n_volumes;
     struct study_score score;
+    double *mse[STUDY_CONTROLS]; /* [n_volumes] */
 };
 
 static const float *statement(const struct pass *p, size_t i)
@@ -67,6 +68,7 @@ static enum ph_status play_volume(struct pass *p, size_t i, struct ph_error *ret
     int64_t first = (int64_t)ceil(begin_s * player->from.fps - 0.5 - 1e-6);
     int64_t end = (int64_t)ceil((begin_s + tr_s) * player->from.fps - 0.5 - 1e-6);
     const float *r = statement(p, i);
+    struct study_score score = {0};
     enum ph_status status = PH_OK;
 
     if (r)
@@ -84,11 +86,13 @@ static enum ph_status play_volume(struct pass *p, size_t i, struct ph_error *ret
             continue;
         phi_film_planes(&p->source->film, (size_t)frame, p->truth);
         if (!phi_film_cut(&p->source->film, (size_t)frame))
-            status = study_score_add(&p->score, player->prediction, p->truth, p->source->film.h,
+            status = study_score_add(&score, player->prediction, p->truth, p->source->film.h,
                                      p->source->film.w, reterr);
         if (status == PH_OK && player->tick == middle)
             status = show(p, i, reterr);
     }
+    p->mse[p->control][i] = score.mse;
+    study_score_join(&p->score, &score);
     return status;
 }
 
@@ -107,6 +111,41 @@ static enum ph_status play(struct pass *p, struct ph_error *reterr)
     return status;
 }
 
+/* The row of one control; of the decode with the share of volumes whose pictures are nearer to the
+ * film than those of a decode of another time. */
+static json_t *row_of(const struct pass *p, size_t control, const struct study_score *score)
+{
+    json_t *row = json_pack("{s:I, s:b, s:s, s:o}", "layer", (json_int_t)p->drawing->layer->layer,
+                            "film_seen", p->drawing->seen, "r", study_control_name(control),
+                            "score", study_score_json(score));
+    size_t n_better = 0;
+
+    for (size_t i = 0; i < p->n_volumes; i++)
+        n_better += p->mse[DECODED][i] < p->mse[SHUFFLED][i];
+    if (control == DECODED)
+        (void)json_object_set_new(row, "better_than_shuffled",
+                                  json_real((double)n_better / (double)p->n_volumes));
+    return row;
+}
+
+/* All controls in turn. */
+static enum ph_status play_all(struct pass *p, json_t *report, struct ph_error *reterr)
+{
+    struct study_score scores[STUDY_CONTROLS];
+    enum ph_status status = PH_OK;
+
+    for (size_t c = 0; status == PH_OK && c < STUDY_CONTROLS; c++) {
+        p->source->clock = p->drawing->run->clock;
+        p->control = (enum control)c;
+        p->score = (struct study_score){0};
+        status = play(p, reterr);
+        scores[c] = p->score;
+    }
+    for (size_t c = 0; status == PH_OK && c < STUDY_CONTROLS; c++)
+        (void)json_array_append_new(report, row_of(p, c, &scores[c]));
+    return status;
+}
+
 enum ph_status study_draw(const struct study_drawing *drawing, json_t *report,
                           struct ph_error *reterr)
 {
@@ -122,21 +161,16 @@ enum ph_status study_draw(const struct study_drawing *drawing, json_t *report,
     status = film_source_open(&from, &source, reterr);
     p.truth = phi_calloc2(source.film.h * source.film.w, 3, sizeof *p.truth);
     p.zeros = phi_calloc(l->t, sizeof *p.zeros);
-    if (status == PH_OK && (!p.truth || !p.zeros))
+    p.mse[0] = phi_calloc2(STUDY_CONTROLS, p.n_volumes, sizeof *p.mse[0]);
+    if (status == PH_OK && (!p.truth || !p.zeros || !p.mse[0]))
         status = phi_error_nomem(reterr, "frames", l->t * sizeof *p.zeros);
-    for (size_t c = 0; status == PH_OK && c < STUDY_CONTROLS; c++) {
-        source.clock = drawing->run->clock;
-        p.control = (enum control)c;
-        p.score = (struct study_score){0};
-        status = play(&p, reterr);
-        if (status == PH_OK)
-            (void)json_array_append_new(report, json_pack("{s:I, s:b, s:s, s:o}", "layer",
-                                                          (json_int_t)l->layer, "film_seen",
-                                                          drawing->seen, "r", study_control_name(c),
-                                                          "score", study_score_json(&p.score)));
-    }
+    for (size_t c = 1; status == PH_OK && c < STUDY_CONTROLS; c++)
+        p.mse[c] = p.mse[0] + c * p.n_volumes;
+    if (status == PH_OK)
+        status = play_all(&p, report, reterr);
     phi_free(p.truth);
     phi_free(p.zeros);
+    phi_free(p.mse[0]);
     film_source_close(&source);
     return status;
 }

@@ -43,6 +43,18 @@ enum ph_status study_score_add(struct study_score *score, const float *picture, 
     return status;
 }
 
+void study_score_join(struct study_score *score, const struct study_score *more)
+{
+    double share;
+
+    if (more->n == 0)
+        return;
+    share = (double)more->n / (double)(score->n + more->n);
+    score->n += more->n;
+    score->mse += (more->mse - score->mse) * share;
+    score->ssim += (more->ssim - score->ssim) * share;
+}
+
 json_t *study_score_json(const struct study_score *score)
 {
     return json_pack("{s:f, s:f, s:I}", "mse", score->mse, "ssim", score->ssim, "frames",
