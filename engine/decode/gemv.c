@@ -24,10 +24,11 @@ struct phi_gemv {
     size_t n_padded; /* rows, to a multiple of ROWS; the extra ones are zero */
     size_t stride;   /* columns, to a multiple of LANES; the extra ones are zero */
     enum phi_gemv_format format;
-    void *w;     /* [n_padded][stride] float or uint16_t */
-    float *c;    /* [stride] */
-    float *y;    /* [stride] y - c of the current run */
-    double *sum; /* [n_padded] */
+    void *w;              /* [n_padded][stride] float or uint16_t */
+    float *c;             /* [stride] */
+    size_t n_most, n_now; /* vectors there is room for, and of the current run */
+    float *y;             /* [n_most][stride] y - c of the current run */
+    double *sum;          /* [n_most][n_padded] */
     void (*rows)(const struct phi_gemv *gemv, size_t first);
 };
 
@@ -83,16 +84,18 @@ static inline __attribute__((always_inline)) double add_lanes(const lanes16 *eve
 }
 
 static inline __attribute__((always_inline)) void
-block_of_rows(const struct phi_gemv *gemv, size_t row, size_t from, size_t to,
+block_of_rows(const struct phi_gemv *gemv, size_t which, size_t row, size_t from, size_t to,
               void (*load)(const void *, size_t, lanes16 *))
 {
+    const float *y = gemv->y + which * gemv->stride;
+    double *sum = gemv->sum + which * gemv->n_padded;
     lanes16 even[ROWS] = {{0}}, odd[ROWS] = {{0}};
 
     for (size_t j = from; j < to; j += LANES) {
         lanes16 y0, y1;
 
-        memcpy(&y0, gemv->y + j, sizeof y0);
-        memcpy(&y1, gemv->y + j + 16, sizeof y1);
+        memcpy(&y0, y + j, sizeof y0);
+        memcpy(&y1, y + j + 16, sizeof y1);
         for (size_t r = 0; r < ROWS; r++) {
             size_t at = (row + r) * gemv->stride + j;
 
@@ -105,7 +108,7 @@ block_of_rows(const struct phi_gemv *gemv, size_t row, size_t from, size_t to,
         }
     }
     for (size_t r = 0; r < ROWS; r++)
-        gemv->sum[row + r] += add_lanes(&even[r], &odd[r]);
+        sum[row + r] += add_lanes(&even[r], &odd[r]);
 }
 
 static inline __attribute__((always_inline)) void
@@ -114,9 +117,12 @@ task_rows(const struct phi_gemv *gemv, size_t first, void (*load)(const void *, 
     size_t end = first + TASK < gemv->n_padded ? first + TASK : gemv->n_padded;
 
     for (size_t row = first; row < end; row += ROWS) {
-        memset(gemv->sum + row, 0, ROWS * sizeof *gemv->sum);
+        for (size_t i = 0; i < gemv->n_now; i++)
+            memset(gemv->sum + i * gemv->n_padded + row, 0, ROWS * sizeof *gemv->sum);
         for (size_t j = 0; j < gemv->stride; j += BLOCK)
-            block_of_rows(gemv, row, j, j + BLOCK < gemv->stride ? j + BLOCK : gemv->stride, load);
+            for (size_t i = 0; i < gemv->n_now; i++) /* from the cache after the first */
+                block_of_rows(gemv, i, row, j, j + BLOCK < gemv->stride ? j + BLOCK : gemv->stride,
+                              load);
     }
 }
 
@@ -184,9 +190,7 @@ enum ph_status phi_gemv_create(const float *w, const float *c, const size_t shap
     gemv->format = format;
     gemv->w = phi_calloc2(gemv->n_padded, gemv->stride, element_size(gemv));
     gemv->c = phi_calloc(gemv->stride, sizeof *gemv->c);
-    gemv->y = phi_calloc(gemv->stride, sizeof *gemv->y);
-    gemv->sum = phi_calloc(gemv->n_padded, sizeof *gemv->sum);
-    if (!gemv->w || !gemv->c || !gemv->y || !gemv->sum) {
+    if (!gemv->w || !gemv->c || phi_gemv_reserve(gemv, 1, NULL)) {
         phi_gemv_destroy(&gemv);
         return phi_error_nomem(reterr, "the decoder's weights", shape[0] * shape[1] * sizeof *w);
     }
@@ -195,6 +199,24 @@ enum ph_status phi_gemv_create(const float *w, const float *c, const size_t shap
         memcpy(gemv->c, c, shape[1] * sizeof *c);
     choose_variant(gemv);
     *ret_gemv = gemv;
+    return PH_OK;
+}
+
+enum ph_status phi_gemv_reserve(struct phi_gemv *gemv, size_t n, struct ph_error *reterr)
+{
+    float *y = phi_calloc2(n, gemv->stride, sizeof *y);
+    double *sum = phi_calloc2(n, gemv->n_padded, sizeof *sum);
+
+    if (!y || !sum) {
+        phi_free(y);
+        phi_free(sum);
+        return phi_error_nomem(reterr, "a product's vectors", n * gemv->stride * sizeof *y);
+    }
+    phi_free(gemv->y);
+    phi_free(gemv->sum);
+    gemv->y = y;
+    gemv->sum = sum;
+    gemv->n_most = n;
     return PH_OK;
 }
 
@@ -217,19 +239,28 @@ static void one_task(void *arg, size_t i)
     gemv->rows(gemv, i * TASK);
 }
 
-void phi_gemv_run(struct phi_gemv *gemv, const float *y, const struct phi_parallel *parallel,
-                  double *ret)
+void phi_gemv_run_many(struct phi_gemv *gemv, const float *y, size_t n,
+                       const struct phi_parallel *parallel, double *ret)
 {
     size_t n_tasks = (gemv->n_padded + TASK - 1) / TASK;
 
-    for (size_t j = 0; j < gemv->n_cols; j++)
-        gemv->y[j] = y[j] - gemv->c[j];
+    gemv->n_now = n < gemv->n_most ? n : gemv->n_most;
+    for (size_t i = 0; i < gemv->n_now; i++)
+        for (size_t j = 0; j < gemv->n_cols; j++)
+            gemv->y[i * gemv->stride + j] = y[i * gemv->n_cols + j] - gemv->c[j];
     if (parallel && parallel->run)
         parallel->run(parallel->self, n_tasks, one_task, gemv);
     else
         for (size_t i = 0; i < n_tasks; i++)
             one_task(gemv, i);
-    memcpy(ret, gemv->sum, gemv->n_rows * sizeof *ret);
+    for (size_t i = 0; i < gemv->n_now; i++)
+        memcpy(ret + i * gemv->n_rows, gemv->sum + i * gemv->n_padded, gemv->n_rows * sizeof *ret);
+}
+
+void phi_gemv_run(struct phi_gemv *gemv, const float *y, const struct phi_parallel *parallel,
+                  double *ret)
+{
+    phi_gemv_run_many(gemv, y, 1, parallel, ret);
 }
 
 size_t phi_gemv_bytes(const struct phi_gemv *gemv)

@@ -42,6 +42,15 @@ void phi_gemv_destroy(struct phi_gemv **gemv);
 void phi_gemv_run(struct phi_gemv *gemv, const float *y /* [n_cols] */,
                   const struct phi_parallel *parallel, double *ret /* [n_rows] */);
 
+/* Makes room for up to `n` vectors in one run; 1 after create. Set-up code. */
+PH_NODISCARD enum ph_status phi_gemv_reserve(struct phi_gemv *gemv, size_t n,
+                                             struct ph_error *reterr);
+
+/* As run for each of n vectors, with the same bits, but W is read once: for small matrices that
+ * other work has pushed out of the caches. n at most what was reserved; more are left out. */
+void phi_gemv_run_many(struct phi_gemv *gemv, const float *y /* [n][n_cols] */, size_t n,
+                       const struct phi_parallel *parallel, double *ret /* [n][n_rows] */);
+
 /* Bytes of W read by one run. */
 size_t phi_gemv_bytes(const struct phi_gemv *gemv);
 

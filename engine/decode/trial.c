@@ -46,19 +46,18 @@ static bool allocate(struct phi_trials *trials)
     trials->stretch = phi_calloc(p, sizeof(double));
     trials->told_mean = phi_calloc2(a, p, sizeof(double));
     trials->told_var = phi_calloc2(a, p, sizeof(double));
-    trials->precision = phi_calloc2(p, a * a, sizeof(double));
-    trials->eta = phi_calloc2(p, a, sizeof(double));
+    trials->cov = phi_calloc2(p, a * a, sizeof(double));
+    trials->v = phi_calloc2(p, a, sizeof(double));
     trials->mean = phi_calloc2(a, p, sizeof(double));
     trials->var = phi_calloc2(a, p, sizeof(double));
     trials->x_last = phi_calloc(p, sizeof(double));
     trials->inn = phi_calloc(p, sizeof(double));
-    trials->inn_var = phi_calloc(p, sizeof(double));
+    trials->den = phi_calloc(p, sizeof(double));
     trials->memory = phi_calloc(n, sizeof *trials->memory);
     trials->memory_values = phi_calloc2(n, p, 2 * sizeof(double));
     return trials->on && trials->x_now && trials->d && trials->stretch && trials->told_mean &&
-           trials->told_var && trials->precision && trials->eta && trials->mean && trials->var &&
-           trials->x_last && trials->inn && trials->inn_var && trials->memory &&
-           trials->memory_values;
+           trials->told_var && trials->cov && trials->v && trials->mean && trials->var &&
+           trials->x_last && trials->inn && trials->den && trials->memory && trials->memory_values;
 }
 
 enum ph_status phi_trials_create(const struct phi_trials_config *config,
@@ -102,13 +101,13 @@ void phi_trials_destroy(struct phi_trials **trials)
     phi_free((*trials)->stretch);
     phi_free((*trials)->told_mean);
     phi_free((*trials)->told_var);
-    phi_free((*trials)->precision);
-    phi_free((*trials)->eta);
+    phi_free((*trials)->cov);
+    phi_free((*trials)->v);
     phi_free((*trials)->mean);
     phi_free((*trials)->var);
     phi_free((*trials)->x_last);
     phi_free((*trials)->inn);
-    phi_free((*trials)->inn_var);
+    phi_free((*trials)->den);
     phi_free((*trials)->memory);
     phi_free((*trials)->memory_values);
     phi_free(*trials);
@@ -202,7 +201,6 @@ static void remember(struct phi_trials *trials, size_t k)
 static void retire(struct phi_trials *trials, size_t k)
 {
     remember(trials, k);
-    phi_trial_marginalise(trials, k);
     phi_trial_clear_slot(trials, k);
     sort_open(trials);
 }
@@ -367,7 +365,7 @@ bool phi_trials_step(struct phi_trials *trials, double t_s, const double *x, dou
         use = !(trials->config.nis_threshold > 0 && nis > trials->config.nis_threshold);
     }
     if (use) {
-        phi_trial_absorb(trials, &row, trials->x_now);
+        phi_trial_absorb(trials, &row);
         memcpy(trials->x_last, trials->x_now, trials->config.n_channels * sizeof *x);
         trials->t_last_s = t_s;
         trials->has_last = true;

@@ -3,11 +3,11 @@
  * Streaming posterior of trials with known onsets: after every volume, what is known of each open
  * trial's stimulus. Volume t carries x = W (y - c) with x_i = d_i sum_k h_k(t) zeta_ik + noise of
  * variance d_i that is AR(1) in time with coefficient rho; per channel i the open trials share a
- * small precision matrix, so overlapping responses are told apart. A volume may be missing. All
+ * small covariance matrix, so overlapping responses are told apart. A volume may be missing. All
  * memory is taken by create; one thread.
  *
  * A trial lives in one of max_open slots from `open` until its response is over; then it is
- * integrated out exactly (Schur complement), so that what it taught about its neighbours stays. If
+ * integrated out exactly, so that what it taught about its neighbours stays. If
  * a trial opens while every slot is taken, the slot with the oldest onset is integrated out early
  * and the rest of its response counts as noise; n_early counts these. Showings of one stimulus
  * (stim_index >= 0) are one unknown: a showing while it is open joins its slot, and a later one

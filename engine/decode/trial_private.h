@@ -33,14 +33,14 @@ struct phi_trials {
     double *x_now;                /* [n_channels] the volume less the common response */
     double *d;                    /* [n_channels] with the error of the weights */
     double *stretch;              /* [n_channels] of x, sqrt(d now / d before) */
-    double *precision;            /* [n_channels][max_open][max_open] */
-    double *eta;                  /* [n_channels][max_open] */
+    double *cov;                  /* [n_channels][max_open][max_open] */
+    double *v;                    /* [n_channels][max_open] cov h of the current volume */
     double *mean;                 /* [max_open][n_channels] */
     double *var;                  /* [max_open][n_channels] */
     double *told_mean, *told_var; /* [max_open][n_channels] mean and var of the stimulus itself */
     double *x_last;               /* [n_channels] */
     double *inn;                  /* [n_channels] innovation of the current volume */
-    double *inn_var;              /* [n_channels] */
+    double *den;                  /* [n_channels] its variance over d */
     double *memory_values;        /* [n_remembered][2][n_channels] */
     struct phi_trial_memory *memory; /* [n_remembered] */
     struct phi_trial_slot slots[MAX];
@@ -59,27 +59,26 @@ struct phi_trial_row {
     double v0, carry;
 };
 
-/* Precision of one channel, [max_open][max_open]. */
-static inline double *phi_trial_precision(struct phi_trials *trials, size_t channel)
+/* Covariance of one channel, [max_open][max_open]. */
+static inline double *phi_trial_covariance(struct phi_trials *trials, size_t channel)
 {
-    return trials->precision + channel * trials->config.max_open * trials->config.max_open;
+    return trials->cov + channel * trials->config.max_open * trials->config.max_open;
 }
 
-/* Slot k of every channel becomes an unused prior N(0, 1), and free. */
+/* Slot k of every channel becomes an unused prior N(0, 1), and free; what was in it is integrated
+ * out. */
 void phi_trial_clear_slot(struct phi_trials *trials, size_t k);
-
-/* Integrates slot k out of every channel; its row and column are left for phi_trial_clear_slot. */
-void phi_trial_marginalise(struct phi_trials *trials, size_t k);
 
 /* Slot k of every channel becomes N(mean, var) in [n_channels], independent of the others. */
 void phi_trial_seed_slot(struct phi_trials *trials, size_t k, const double *mean,
                          const double *var);
 
-/* Fills trials->inn and inn_var for x; returns the mean of inn^2/inn_var, NaN without channels. */
+/* Fills trials->v, inn and den for x; returns the mean of inn^2 / (d den) over channels with
+ * signal, NaN without any. */
 double phi_trial_predict(struct phi_trials *trials, const struct phi_trial_row *row,
                          const double *x);
 
-/* Adds the volume, after phi_trial_predict, and recomputes mean and var of the open slots. */
-void phi_trial_absorb(struct phi_trials *trials, const struct phi_trial_row *row, const double *x);
+/* Adds the volume of the last phi_trial_predict: mean and var of the open slots. */
+void phi_trial_absorb(struct phi_trials *trials, const struct phi_trial_row *row);
 
 #endif

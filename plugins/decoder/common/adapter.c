@@ -60,17 +60,21 @@ static enum ph_status make_rotations(struct phi_adapter *a, struct ph_error *ret
         t[i] *= t[i];
     if (status == PH_OK)
         status = phi_gemv_create(t, NULL, shape, PHI_GEMV_F32, &a->spread, reterr);
+    if (status == PH_OK)
+        status = phi_gemv_reserve(a->rotate, a->n_statements, reterr);
+    if (status == PH_OK)
+        status = phi_gemv_reserve(a->spread, a->n_statements, reterr);
     phi_free(t);
     return status;
 }
 
-enum ph_status phi_adapter_open(struct phi_adapter *a, const char *path,
-                                enum phi_gemv_format format, const struct ph_spec *in,
-                                const struct ph_host *host, struct ph_error *reterr)
+enum ph_status phi_adapter_open(struct phi_adapter *a, const struct phi_adapter_options *options,
+                                const struct ph_spec *in, const struct ph_host *host,
+                                struct ph_error *reterr)
 {
-    enum ph_status status = phi_decoder_model_open(path, &a->model, reterr);
+    enum ph_status status = phi_decoder_model_open(options->model, &a->model, reterr);
     struct phi_posterior *post;
-    size_t shape[2];
+    size_t shape[2], n = options->n_statements;
 
     if (status)
         return status;
@@ -80,12 +84,13 @@ enum ph_status phi_adapter_open(struct phi_adapter *a, const char *path,
     a->host = host;
     a->tr_s = a->model->geometry.tr_s;
     a->x = phi_calloc(post->p, sizeof *a->x);
-    a->wide = phi_calloc(post->p, sizeof *a->wide);
-    a->narrow = phi_calloc(post->p, sizeof *a->narrow);
+    a->n_statements = n;
+    a->wide = phi_calloc2(2 * n, post->p, sizeof *a->wide);
+    a->narrow = phi_calloc2(n, post->p, sizeof *a->narrow);
     a->gathered = phi_calloc(in->kind == PH_FRAME_VOLUME ? post->q : 1, sizeof *a->gathered);
     if (!a->x || !a->wide || !a->narrow || !a->gathered)
         return phi_error_nomem(reterr, "the decoder's buffers", post->q * sizeof(float));
-    status = phi_gemv_create(post->w, post->c, shape, format, &a->project, reterr);
+    status = phi_gemv_create(post->w, post->c, shape, options->format, &a->project, reterr);
     phi_free(post->w); /* the product has its own copy, and this is the largest block there is */
     post->w = NULL;
     return status ? status : make_rotations(a, reterr);
@@ -99,9 +104,16 @@ enum ph_status phi_adapter_samples(struct phi_adapter *a, size_t n, struct ph_er
     if (n == 0)
         return PH_OK;
     a->normal = phi_calloc2(n, p, sizeof *a->normal);
-    a->drawn = phi_calloc(p, sizeof *a->drawn);
-    if (!a->normal || !a->drawn)
+    a->drawn = phi_calloc2(n, p, sizeof *a->drawn);
+    a->turned = phi_calloc2(n, p, sizeof *a->turned);
+    if (!a->normal || !a->drawn || !a->turned)
         return phi_error_nomem(reterr, "posterior samples", n * p * sizeof *a->normal);
+    if (n > a->n_statements) {
+        enum ph_status status = phi_gemv_reserve(a->rotate, n, reterr);
+
+        if (status)
+            return status;
+    }
     a->n_samples = n;
     phi_rng_init(&rng, SAMPLE_SEED, 0);
     for (size_t i = 0; i < n * p; i++)
@@ -121,6 +133,7 @@ void phi_adapter_fini(struct phi_adapter *a)
     phi_free(a->wide);
     phi_free(a->normal);
     phi_free(a->drawn);
+    phi_free(a->turned);
     memset(a, 0, sizeof *a);
 }
 
@@ -159,38 +172,44 @@ enum ph_status phi_adapter_project(struct phi_adapter *a, const struct ph_frame 
     return PH_OK;
 }
 
-/* out[p] = float of (rotation of values[p]), square root where asked. */
-static void rotate(struct phi_adapter *a, struct phi_gemv *by, const double *values, bool root,
-                   float *out)
+/* Means and variances of z for all statements, two products; T is read once for each. */
+static void rotate(struct phi_adapter *a, const struct phi_statement *statements, size_t n)
 {
     const struct phi_parallel parallel = parallel_of(a);
     size_t p = a->model->posterior->p;
 
-    for (size_t i = 0; i < p; i++)
-        a->narrow[i] = (float)values[i];
-    phi_gemv_run(by, a->narrow, &parallel, a->wide);
-    for (size_t i = 0; i < p; i++)
-        out[i] = (float)(root ? sqrt(fmax(0, a->wide[i])) : a->wide[i]);
+    for (size_t j = 0; j < n; j++)
+        for (size_t i = 0; i < p; i++)
+            a->narrow[j * p + i] = (float)statements[j].mean[i];
+    phi_gemv_run_many(a->rotate, a->narrow, n, &parallel, a->wide);
+    for (size_t j = 0; j < n; j++)
+        for (size_t i = 0; i < p; i++)
+            a->narrow[j * p + i] = (float)statements[j].var[i];
+    phi_gemv_run_many(a->spread, a->narrow, n, &parallel, a->wide + a->n_statements * p);
 }
 
-/* Channels are independent given the data, so each is drawn by itself and the sample rotated. */
+/* Channels are independent given the data, so each is drawn by itself and the samples rotated. */
 static void draw_samples(struct phi_adapter *a, const struct phi_statement *statement, float *out)
 {
-    size_t p = a->model->posterior->p;
+    const struct phi_parallel parallel = parallel_of(a);
+    size_t p = a->model->posterior->p, n = a->n_samples;
 
-    for (size_t s = 0; s < a->n_samples; s++) {
+    for (size_t s = 0; s < n; s++)
         for (size_t i = 0; i < p; i++)
-            a->drawn[i] =
-                statement->mean[i] + sqrt(fmax(0, statement->var[i])) * a->normal[s * p + i];
-        rotate(a, a->rotate, a->drawn, false, out + s * p);
-    }
+            a->drawn[s * p + i] = (float)(statement->mean[i] +
+                                          sqrt(fmax(0, statement->var[i])) * a->normal[s * p + i]);
+    if (n)
+        phi_gemv_run_many(a->rotate, a->drawn, n, &parallel, a->turned);
+    for (size_t j = 0; j < n * p; j++)
+        out[j] = (float)a->turned[j];
 }
 
-enum ph_status phi_adapter_emit(struct phi_adapter *a, struct ph_io *io,
-                                const struct phi_statement *statement)
+static enum ph_status emit_one(struct phi_adapter *a, struct ph_io *io,
+                               const struct phi_statement *statement, size_t j)
 {
     struct ph_frame *out = ph_take(io);
     size_t p = a->model->posterior->p;
+    const double *mean = a->wide + j * p, *var = mean + a->n_statements * p;
 
     if (!out)
         return PH_EOS;
@@ -203,9 +222,25 @@ enum ph_status phi_adapter_emit(struct phi_adapter *a, struct ph_io *io,
     out->dims[1] = (uint32_t)p;
     out->u.latent = statement->latent;
     (void)phi_str_copy(out->u.latent.decoder, sizeof out->u.latent.decoder, a->host->stage);
-    rotate(a, a->rotate, statement->mean, false, out->data);
-    rotate(a, a->spread, statement->var, true, (float *)out->data + p);
+    for (size_t i = 0; i < p; i++) {
+        ((float *)out->data)[i] = (float)mean[i];
+        ((float *)out->data)[p + i] = (float)sqrt(fmax(0, var[i]));
+    }
     draw_samples(a, statement, (float *)out->data + 2 * p);
     ph_emit(io, out);
     return PH_OK;
+}
+
+enum ph_status phi_adapter_emit(struct phi_adapter *a, struct ph_io *io,
+                                const struct phi_statement *statements, size_t n)
+{
+    enum ph_status status = PH_OK;
+
+    if (n > a->n_statements)
+        return PH_E_INTERNAL;
+    if (n)
+        rotate(a, statements, n);
+    for (size_t j = 0; status == PH_OK && j < n; j++)
+        status = emit_one(a, io, &statements[j], j);
+    return status;
 }

@@ -19,12 +19,14 @@ struct phi_adapter {
     struct phi_gemv *rotate;         /* z = T mean */
     struct phi_gemv *spread;         /* var z = T^2 var */
     float *gathered;                 /* [q], when volumes arrive instead of vectors */
-    float *narrow;                   /* [p] */
+    float *narrow;                   /* [n_statements][p] */
+    double *wide;                    /* [2][n_statements][p] mean and variance of z */
     double *x;                       /* [p] */
-    double *wide;                    /* [p] */
+    size_t n_statements;             /* at most in one emission */
     size_t n_samples;
     double *normal; /* [n_samples][p] standard normal, the same for every statement */
-    double *drawn;  /* [p] */
+    float *drawn;   /* [n_samples][p] channels */
+    double *turned; /* [n_samples][p] latents */
     double tr_s;
 };
 
@@ -34,10 +36,17 @@ PH_NODISCARD enum ph_status phi_adapter_plan(const char *path, bool accept,
                                              const struct ph_spec *in, struct ph_spec *ret_out,
                                              struct ph_error *reterr);
 
+struct phi_adapter_options {
+    const char *model; /* path */
+    enum phi_gemv_format format;
+    size_t n_statements; /* at most in one emission */
+};
+
 /* Loads the model into `adapter` (zeroed). Released with fini, also after a failure. */
-PH_NODISCARD enum ph_status phi_adapter_open(struct phi_adapter *adapter, const char *path,
-                                             enum phi_gemv_format format, const struct ph_spec *in,
-                                             const struct ph_host *host, struct ph_error *reterr);
+PH_NODISCARD enum ph_status phi_adapter_open(struct phi_adapter *adapter,
+                                             const struct phi_adapter_options *options,
+                                             const struct ph_spec *in, const struct ph_host *host,
+                                             struct ph_error *reterr);
 
 /* Has every statement carry `n` samples of its posterior, of normal numbers that stay the same for
  * the run: what changes between two revisions of a sample is what was learnt. Once, after open,
@@ -63,8 +72,9 @@ struct phi_statement {
     double acquired_s;       /* at the end of the run */
 };
 
-/* Rotates and emits. PH_EOS when the run is being stopped. */
+/* Rotates and emits the statements in their order. PH_EOS when the run is being stopped. */
 PH_NODISCARD enum ph_status phi_adapter_emit(struct phi_adapter *adapter, struct ph_io *io,
-                                             const struct phi_statement *statement);
+                                             const struct phi_statement *statements /* [n] */,
+                                             size_t n);
 
 #endif

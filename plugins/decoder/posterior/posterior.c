@@ -77,14 +77,15 @@ static enum ph_status posterior_init(void *state, const void *params, const stru
 {
     struct state *s = state;
     const struct params *p = params;
+    const struct phi_adapter_options options = {p->model, (enum phi_gemv_format)p->weights,
+                                                (size_t)p->max_open};
     struct phi_trials_config config = {0};
     struct phi_decoder_model *model;
     enum ph_status status;
 
     (void)out;
     s->now = *p;
-    status =
-        phi_adapter_open(&s->adapter, p->model, (enum phi_gemv_format)p->weights, in, host, reterr);
+    status = phi_adapter_open(&s->adapter, &options, in, host, reterr);
     if (status == PH_OK)
         status = phi_adapter_samples(&s->adapter, (size_t)p->samples, reterr);
     if (status)
@@ -153,7 +154,9 @@ static struct phi_statement statement_of(const struct state *s, size_t i, double
 static enum ph_status posterior_process(void *state, struct ph_io *io)
 {
     struct state *s = state;
+    struct phi_statement statements[PHI_TRIAL_MAX_OPEN];
     double at_s = io->in->acquired_s + s->ref_s, nis = NAN;
+    size_t n = 0;
     const double *x;
     enum ph_status status = phi_adapter_project(&s->adapter, io->in, &x);
     bool used;
@@ -164,13 +167,12 @@ static enum ph_status posterior_process(void *state, struct ph_io *io)
     s->end_s = io->in->acquired_s + s->adapter.tr_s;
     used = phi_trials_step(s->trials, at_s, x, &nis);
     warn_if_early(s);
-    for (size_t i = 0; status == PH_OK && i < phi_trials_count(s->trials); i++) {
-        struct phi_statement st = statement_of(s, i, s->end_s, nis);
-
-        if (st.latent.stimulus_s <= at_s && (used || st.flags & (uint32_t)PH_FLAG_FINAL))
-            status = phi_adapter_emit(&s->adapter, io, &st);
+    for (size_t i = 0; i < phi_trials_count(s->trials); i++) {
+        statements[n] = statement_of(s, i, s->end_s, nis);
+        n += statements[n].latent.stimulus_s <= at_s &&
+             (used || statements[n].flags & (uint32_t)PH_FLAG_FINAL);
     }
-    return status;
+    return phi_adapter_emit(&s->adapter, io, statements, n);
 }
 
 /* The run is over: what is known of trials whose response was still under way will not change any
@@ -178,20 +180,22 @@ static enum ph_status posterior_process(void *state, struct ph_io *io)
 static enum ph_status posterior_end(void *state, struct ph_io *io)
 {
     struct state *s = state;
-    enum ph_status status = PH_OK;
+    struct phi_statement statements[PHI_TRIAL_MAX_OPEN];
+    size_t n = 0;
 
-    for (size_t i = 0; status == PH_OK && i < phi_trials_count(s->trials); i++) {
-        struct phi_statement st = statement_of(s, i, s->end_s, NAN);
+    for (size_t i = 0; i < phi_trials_count(s->trials); i++) {
+        struct phi_statement *st = &statements[n];
 
-        if (st.flags & (uint32_t)PH_FLAG_FINAL || st.latent.stimulus_s > s->end_s)
+        *st = statement_of(s, i, s->end_s, NAN);
+        if (st->flags & (uint32_t)PH_FLAG_FINAL || st->latent.stimulus_s > s->end_s)
             continue;
-        st.latent.revision++;
-        st.flags |= (uint32_t)PH_FLAG_FINAL | (uint32_t)PH_FLAG_REVISED;
-        st.volume = s->newest;
-        st.acquired_s = s->end_s - s->adapter.tr_s;
-        status = phi_adapter_emit(&s->adapter, io, &st);
+        st->latent.revision++;
+        st->flags |= (uint32_t)PH_FLAG_FINAL | (uint32_t)PH_FLAG_REVISED;
+        st->volume = s->newest;
+        st->acquired_s = s->end_s - s->adapter.tr_s;
+        n++;
     }
-    return status;
+    return phi_adapter_emit(&s->adapter, io, statements, n);
 }
 
 static void posterior_update(void *state, const void *params)

@@ -62,9 +62,10 @@ struct state {
     size_t n_banks;
     size_t lags[PH_MAX_FLOATS]; /* [n_lags] volumes, rising */
     size_t n_lags;
-    double *mean, *var; /* [p] */
-    double *x;          /* [p] less the common response of content that is always on */
-    double on_share;    /* sum of the taps */
+    double *mean, *var; /* [n_lags][p] */
+    struct phi_statement statements[PH_MAX_FLOATS];
+    double *x;       /* [p] less the common response of content that is always on */
+    double on_share; /* sum of the taps */
     double ref_s;
     uint64_t n_steps;
 };
@@ -146,22 +147,24 @@ static enum ph_status stream_init(void *state, const void *params, const struct 
 {
     struct state *s = state;
     const struct params *p = params;
+    const struct phi_adapter_options options = {p->model, (enum phi_gemv_format)p->weights,
+                                                p->lags_s.n};
     enum ph_status status;
     size_t n;
 
     (void)out;
     s->now = *p;
-    status =
-        phi_adapter_open(&s->adapter, p->model, (enum phi_gemv_format)p->weights, in, host, reterr);
+    status = phi_adapter_open(&s->adapter, &options, in, host, reterr);
     if (status)
         return status;
     n = s->adapter.model->posterior->p;
     s->ref_s = s->adapter.model->ref * s->adapter.tr_s;
-    s->mean = phi_calloc(n, sizeof *s->mean);
-    s->var = phi_calloc(n, sizeof *s->var);
+    s->mean = phi_calloc2(p->lags_s.n, n, sizeof *s->mean);
+    s->var = phi_calloc2(p->lags_s.n, n, sizeof *s->var);
     s->x = phi_calloc(n, sizeof *s->x);
     if (!s->mean || !s->var || !s->x)
-        return phi_error_nomem(reterr, "the decoder's buffers", 3 * n * sizeof *s->mean);
+        return phi_error_nomem(reterr, "the decoder's buffers",
+                               (2 * p->lags_s.n + 1) * n * sizeof *s->mean);
     set_lags(s, s->adapter.tr_s);
     return make_banks(s, reterr);
 }
@@ -180,11 +183,12 @@ static struct phi_stream *best_bank(const struct state *s)
 static struct phi_statement statement_of(struct state *s, const struct phi_stream *bank, size_t i,
                                          double at_s)
 {
-    size_t lag = s->lags[i];
-    struct phi_statement st = {.mean = s->mean, .var = s->var};
+    size_t lag = s->lags[i], p = s->adapter.model->posterior->p;
+    double *mean = s->mean + i * p, *var = s->var + i * p;
+    struct phi_statement st = {.mean = mean, .var = var};
     double evidence = phi_stream_evidence(bank, lag);
 
-    phi_stream_read(bank, lag, s->mean, s->var);
+    phi_stream_read(bank, lag, mean, var);
     st.latent.stimulus_s = at_s - ((double)lag + 0.5) * s->adapter.tr_s;
     st.latent.lag_s = at_s - s->ref_s + s->adapter.tr_s - st.latent.stimulus_s;
     st.latent.trial = PH_NO_TRIAL;
@@ -206,6 +210,7 @@ static enum ph_status stream_process(void *state, struct ph_io *io)
     const double *x;
     const struct phi_stream *bank;
     double nis = NAN;
+    size_t n = 0;
     enum ph_status status = phi_adapter_project(&s->adapter, io->in, &x);
 
     if (status)
@@ -216,16 +221,11 @@ static enum ph_status stream_process(void *state, struct ph_io *io)
         (void)phi_stream_step(s->banks[b], x ? s->x : NULL, 1, &nis);
     s->n_steps++;
     bank = best_bank(s);
-    for (size_t i = 0; status == PH_OK && i < s->n_lags; i++) {
-        struct phi_statement st;
-
-        if (s->lags[i] >= s->n_steps) /* before the first volume */
-            break;
-        st = statement_of(s, bank, i, io->in->acquired_s + s->ref_s);
-        st.latent.nis = (float)nis;
-        status = phi_adapter_emit(&s->adapter, io, &st);
+    for (; n < s->n_lags && s->lags[n] < s->n_steps; n++) { /* not before the first volume */
+        s->statements[n] = statement_of(s, bank, n, io->in->acquired_s + s->ref_s);
+        s->statements[n].latent.nis = (float)nis;
     }
-    return status;
+    return phi_adapter_emit(&s->adapter, io, s->statements, n);
 }
 
 static void stream_update(void *state, const void *params)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The product agrees with a float64 loop at awkward sizes; pieces run in any order give the same
- * bits; 16-bit weights lose what they say. */
+ * The product agrees with a float64 loop at awkward sizes; pieces run in any order and several
+ * vectors at once give the same bits; 16-bit weights lose what they say. */
 #include "decode/gemv.h"
 
 #include "base/mem.h"
@@ -100,6 +100,34 @@ static void order_of_pieces_leaves_the_bits(void **state)
     drop(&t);
 }
 
+enum { MANY = 3 };
+
+/* Several vectors at once, with room for them made later: the bits of one at a time. */
+static void many_equal_one_at_a_time(void **state)
+{
+    struct problem t = make(35, 4500);
+    size_t shape[2] = {35, 4500};
+    float *y = phi_calloc2(MANY, 4500, sizeof *y);
+    double got[MANY * 35], want[35];
+    struct phi_gemv *gemv = NULL;
+    struct phi_rng rng;
+    struct ph_error err;
+
+    (void)state;
+    phi_rng_init(&rng, 2, 2);
+    phi_rng_normal_f32(&rng, y, MANY * 4500);
+    assert_ok(phi_gemv_create(t.w, t.c, shape, PHI_GEMV_F32, &gemv, &err), err);
+    assert_ok(phi_gemv_reserve(gemv, MANY, &err), err);
+    phi_gemv_run_many(gemv, y, MANY, NULL, got);
+    for (size_t i = 0; i < MANY; i++) {
+        phi_gemv_run(gemv, y + i * 4500, NULL, want);
+        assert_memory_equal(got + i * 35, want, sizeof want);
+    }
+    phi_gemv_destroy(&gemv);
+    phi_free(y);
+    drop(&t);
+}
+
 static void bf16_rounds_to_nearest_even(void **state)
 {
     (void)state;
@@ -126,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_plain_loop),
         cmocka_unit_test(order_of_pieces_leaves_the_bits),
+        cmocka_unit_test(many_equal_one_at_a_time),
         cmocka_unit_test(bf16_rounds_to_nearest_even),
         cmocka_unit_test(empty_is_refused),
     };
