@@ -10,6 +10,7 @@
 #include "decode/reduce.h"
 #include "fit/trials.h"
 #include "io/safetensors.h"
+#include "plugins/decoder/common/place.h"
 #include "types.h"
 
 #define MAX_TENSORS 10
@@ -57,10 +58,15 @@ static enum ph_status check_model(const struct decode *d, struct ph_error *reter
                          "%s was fitted on %zu voxels, the runs have %zu, or others: use the mask "
                          "of the fit",
                          d->args->model, post->q, d->rows.q);
-    if (strcmp(d->model->chain, d->rows.chain) != 0)
+    if (strcmp(d->model->chain, d->rows.chain) != 0) {
+        char text[PH_ERROR_TEXT];
+        struct phi_str out = phi_str_over(text, sizeof text);
+
+        phi_decoder_chain_difference(d->model->chain, d->rows.chain, &out);
         return phi_error(reterr, PH_E_INVAL,
-                         "%s was fitted behind other filters (%s) than those of %s (%s)",
-                         d->args->model, d->model->chain, d->args->run, d->rows.chain);
+                         "%s was fitted behind other filters than those of %s: %s", d->args->model,
+                         d->args->run, text);
+    }
     return PH_OK;
 }
 

@@ -106,7 +106,8 @@ class RunFiles(unittest.TestCase):
                       "stimuli.safetensors")
 
     def test_model_of_another_chain(self):
-        self.replayed(GOOD.replace("fwhm_mm: 8", "fwhm_mm: 6"), 65, "smooth", "other filters")
+        self.replayed(GOOD.replace("fwhm_mm: 8", "fwhm_mm: 6"), 65, "smooth", "other filters", "fwhm_mm=6",
+                      "set accept_chain")
 
     def test_model_of_another_grid(self):
         volumes = self.s.volumes[:, :-1]

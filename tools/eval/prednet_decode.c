@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "eval/prednet.h"
+#include "plugins/decoder/common/place.h"
 #include "plugins/decoder/common/ridge_file.h"
 
 void study_layer_fini(struct study_layer *layer)
@@ -25,10 +26,14 @@ static enum ph_status check_fit(const struct phi_ridge_model *model, const char 
         return phi_error(reterr, PH_E_SHAPE,
                          "%s was fitted on %zu voxels, the run has %zu, or others: use its mask",
                          path, model->q, voxels->q);
-    if (strcmp(model->chain, voxels->chain ? voxels->chain : "") != 0)
+    if (strcmp(model->chain, voxels->chain ? voxels->chain : "") != 0) {
+        char text[PH_ERROR_TEXT];
+        struct phi_str out = phi_str_over(text, sizeof text);
+
+        phi_decoder_chain_difference(model->chain, voxels->chain ? voxels->chain : "", &out);
         return phi_error(reterr, PH_E_SHAPE,
-                         "%s was fitted behind other filters: '%s'; this run file has '%s'", path,
-                         model->chain, voxels->chain ? voxels->chain : "");
+                         "%s was fitted behind other filters than the run file's: %s", path, text);
+    }
     return PH_OK;
 }
 

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "base/str.h"
 #include "phosphene/plugin.h"
 
 struct phi_decoder_place {
@@ -22,5 +23,10 @@ struct phi_decoder_place {
 PH_NODISCARD enum ph_status phi_decoder_place_check(const struct phi_decoder_place *place,
                                                     bool accept, const struct ph_spec *in,
                                                     struct ph_error *reterr);
+
+/* Says how two chains of filters differ, as "filter 2 was smooth(fwhm_mm=8) there, here it is
+ * smooth(fwhm_mm=6)": the first that is not the same, shortened to what differs where it is long,
+ * so that an error text holds it whole. */
+void phi_decoder_chain_difference(const char *there, const char *here, struct phi_str *out);
 
 #endif

@@ -3,7 +3,8 @@
  * quarter of each size, one thread: its processor time over that of its products at the sgemm speed
  * measured in the same process before and after, and its peak memory; for one penalty, for 20
  * penalties in 5 folds with one penalty a target, and with one for all. Prints ratios. With --full
- * the session itself (about 6 minutes, 4 GB). */
+ * the session itself (about 6 minutes, 3 GB), or one of its three cases:
+ *   bench_ridge_fit [--full [1 | 2 | 3]] */
 #include "decode/linalg.h"
 #include "decode/ridge_fit.h"
 #include "ridge_probe.h"
@@ -118,6 +119,8 @@ int main(int argc, char **argv)
         {"20 penalties, one for all", PENALTIES, PHI_RIDGE_SHARED},
         {"20 penalties, one a target", PENALTIES, PHI_RIDGE_PER_TARGET}};
     bool full = argc > 1 && strcmp(argv[1], "--full") == 0;
+    size_t only =
+        argc > 2 && argv[2][0] >= '1' && argv[2][0] <= '3' ? (size_t)(argv[2][0] - '0') : 0;
     struct sizes size = {900, 16416, 15360};
     struct phi_rng rng;
     float *x, *y;
@@ -136,7 +139,7 @@ int main(int argc, char **argv)
                (double)(size.n * (size.q + size.p) * sizeof *x) / 1e9);
         failed = 0;
         for (size_t i = 0; i < sizeof cases / sizeof *cases && !failed; i++)
-            failed = report_case(&size, x, y, &cases[i]);
+            failed = only && only != i + 1 ? 0 : report_case(&size, x, y, &cases[i]);
     }
     phi_free(x);
     phi_free(y);

@@ -5,7 +5,7 @@
  * one volume's prediction from voxels. For each layer: processor and wall time, the ratio to its
  * products at the sgemm speed measured in the same process, peak memory. Takes the folder for the
  * files (14 GB with --full; a quarter of each size, 0.2 GB, without):
- *   bench_ridge_layers FOLDER [--full] */
+ *   bench_ridge_layers FOLDER [--full [LAYER]] */
 #include "decode/gemv.h"
 #include "decode/linalg.h"
 #include "decode/ridge_fit.h"
@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { FOLDS = 5, PENALTIES = 20, LAYERS = 4, WIDTH = 4096, TRIES = 7 };
+enum { FOLDS = 5, PENALTIES = 20, LAYERS = 4, WIDTH = 4096, TRIES = 7, PIECE = 16384, PIECES = 16 };
 
 struct file {
     int fd;
@@ -136,29 +136,59 @@ static int fit_layer(const struct session *s, struct file *targets, struct file 
     return failed;
 }
 
+/* The coefficients of a layer as the live side would hold them: pieces of targets, each in its own
+ * huge pages. */
+struct predictor {
+    struct phi_gemv *train, *pieces[PIECES];
+    size_t n_pieces;
+};
+
+static bool make_pieces(const struct session *s, size_t t, struct predictor *p,
+                        struct ph_error *err)
+{
+    float *coef = phi_calloc2(PIECE, s->n, sizeof *coef);
+    bool good = coef != NULL;
+
+    for (size_t i = 0; good && i < PIECE * s->n; i++)
+        coef[i] = (float)((i * 2654435761U) % 1024) / 1024 - 0.5F;
+    for (size_t at = 0; good && at < t && p->n_pieces < PIECES; at += PIECE) {
+        const size_t shape[2] = {t - at < PIECE ? t - at : PIECE, s->n};
+
+        good = phi_gemv_create(coef, NULL, shape, PHI_GEMV_F32, &p->pieces[p->n_pieces++], err) ==
+               PH_OK;
+    }
+    phi_free(coef);
+    return good;
+}
+
+static double time_volume(const struct session *s, const struct predictor *p, int volume, double *k,
+                          float *narrow, double *out)
+{
+    double start = cpu_s();
+
+    phi_gemv_run(p->train, s->x + (size_t)volume * s->q, NULL, k);
+    for (size_t j = 0; j < s->n; j++)
+        narrow[j] = (float)k[j];
+    for (size_t i = 0; i < p->n_pieces; i++)
+        phi_gemv_run(p->pieces[i], narrow, NULL, out + i * PIECE);
+    return 1e3 * (cpu_s() - start);
+}
+
 /* Median time of a volume: products with the training volumes, then with the coefficients. */
 static double predict_ms(const struct session *s, size_t t, double *ret_bytes)
 {
-    const size_t first_shape[2] = {s->n, s->q}, second_shape[2] = {t, s->n};
-    float *coef = phi_calloc2(t, s->n, sizeof *coef), *narrow = phi_calloc(s->n, sizeof *narrow);
+    const size_t shape[2] = {s->n, s->q};
+    float *narrow = phi_calloc(s->n, sizeof *narrow);
     double *k = phi_calloc(s->n, sizeof *k), *out = phi_calloc(t, sizeof *out), times[TRIES];
-    struct phi_gemv *first = NULL, *second = NULL;
+    struct predictor p = {0};
     struct ph_error err = {0};
-    bool good = coef && narrow && k && out;
+    bool good = narrow && k && out &&
+                phi_gemv_create(s->x, NULL, shape, PHI_GEMV_F32, &p.train, &err) == PH_OK &&
+                make_pieces(s, t, &p, &err);
 
-    for (size_t i = 0; good && i < t * s->n; i++)
-        coef[i] = (float)((i * 2654435761U) % 1024) / 1024 - 0.5F;
-    good = good && phi_gemv_create(s->x, NULL, first_shape, PHI_GEMV_F32, &first, &err) == PH_OK &&
-           phi_gemv_create(coef, NULL, second_shape, PHI_GEMV_F32, &second, &err) == PH_OK;
-    phi_free(coef);
+    *ret_bytes = good ? (double)phi_gemv_bytes(p.train) : 0;
     for (int i = 0; good && i < TRIES; i++) {
-        double start = cpu_s();
-
-        phi_gemv_run(first, s->x + (size_t)i * s->q, NULL, k);
-        for (size_t j = 0; j < s->n; j++)
-            narrow[j] = (float)k[j];
-        phi_gemv_run(second, narrow, NULL, out);
-        times[i] = 1e3 * (cpu_s() - start);
+        times[i] = time_volume(s, &p, i, k, narrow, out);
         for (int j = i; j && times[j] < times[j - 1]; j--) {
             double swap = times[j];
 
@@ -166,9 +196,11 @@ static double predict_ms(const struct session *s, size_t t, double *ret_bytes)
             times[j - 1] = swap;
         }
     }
-    *ret_bytes = good ? (double)(phi_gemv_bytes(first) + phi_gemv_bytes(second)) : 0;
-    phi_gemv_destroy(&first);
-    phi_gemv_destroy(&second);
+    for (size_t i = 0; i < p.n_pieces; i++) {
+        *ret_bytes += good ? (double)phi_gemv_bytes(p.pieces[i]) : 0;
+        phi_gemv_destroy(&p.pieces[i]);
+    }
+    phi_gemv_destroy(&p.train);
     phi_free(narrow);
     phi_free(k);
     phi_free(out);
@@ -257,7 +289,8 @@ int main(int argc, char **argv)
         failed = prepare(&s);
     }
     for (int layer = 0; layer < LAYERS && !failed; layer++)
-        failed = run_layer(&s, argv[1], layer, units[layer] / part);
+        if (argc < 4 || argv[3][0] == '0' + layer)
+            failed = run_layer(&s, argv[1], layer, units[layer] / part);
     phi_free(s.x);
     phi_free(s.k);
     return failed;
