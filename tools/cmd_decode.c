@@ -51,7 +51,14 @@ struct decode {
 static enum ph_status check_model(const struct decode *d, struct ph_error *reterr)
 {
     const struct phi_posterior *post = d->model->posterior;
+    const struct phi_decoder_place place = {
+        .geometry = d->model->geometry, .q = post->q, .chain = d->model->chain};
+    const struct ph_spec spec = {.kind = PH_FRAME_VECTOR, .geometry = d->rows.geometry};
+    enum ph_status status;
 
+    status = phi_decoder_place_check(&place, true, &spec, reterr);
+    if (status)
+        return phi_error_prefix(reterr, "%s", d->args->model);
     if (post->q != d->rows.q ||
         memcmp(d->model->voxels, d->rows.voxels, post->q * sizeof *d->rows.voxels) != 0)
         return phi_error(reterr, PH_E_SHAPE,

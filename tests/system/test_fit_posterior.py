@@ -13,16 +13,16 @@ import subprocess
 import sys
 import tempfile
 
-from picture_session import FACTORS, NX, NY, NZ, PICTURES, SIDE, make_session, write_latents, write_png
+from picture_session import FACTORS, NX, NY, NZ, PICTURES, SIDE, TR, make_session, write_latents, write_latents, write_png
 
 PHOS = os.path.abspath(sys.argv[1])
 rng_picture = random.Random(3)
 
 
-def fit(folder, *more, run='run.yaml'):
+def fit(folder, *more, run='run.yaml', first=('run-1_bold.nii', 'run-1_events.tsv')):
     command = [PHOS, 'fit', 'posterior', '--run', run, '--stimuli', 'pictures', '--out', 'm.safetensors']
-    for r in ('1', '2'):
-        command += ['--bold', 'run-%s_bold.nii' % r, '--events', 'run-%s_events.tsv' % r]
+    for bold, events in (first, ('run-2_bold.nii', 'run-2_events.tsv')):
+        command += ['--bold', bold, '--events', events]
     return subprocess.run(command + list(more), cwd=folder, capture_output=True, text=True)
 
 
@@ -93,8 +93,8 @@ def check_latents(folder):
     check(done.returncode == 2, 'both kinds: %d' % done.returncode)
 
 
-def decode(folder, *more, run='run.yaml'):
-    command = [PHOS, 'decode', '--run', run, '--model', 'm.safetensors', '--bold', 'run-2_bold.nii',
+def decode(folder, *more, run='run.yaml', bold='run-2_bold.nii'):
+    command = [PHOS, 'decode', '--run', run, '--model', 'm.safetensors', '--bold', bold,
                '--events', 'run-2_events.tsv', '--stimuli', 'pictures', '--out', 'd.safetensors']
     return subprocess.run(command + list(more), cwd=folder, capture_output=True, text=True)
 
@@ -140,7 +140,13 @@ def check_decode(folder):
     with open(os.path.join(folder, 'other.yaml'), 'w') as f:
         f.write('phosphene: 1\nfilters:\n  - {type: mask, file: mask.nii}\n')
     done = decode(folder, run='other.yaml')
-    check(done.returncode != 0 and 'other filters' in done.stderr, 'other filters: ' + done.stderr)
+    check(done.returncode == 65 and 'behind other filters than those of other.yaml: filter 2 was normalise('
+          in done.stderr and done.stderr.endswith('there, here it is missing\n'), 'other filters: ' + done.stderr)
+    for what, change in (('repetition time', {'tr': 2.5}), ('other positions', {'x_mm': 20}),
+                         ('mask', {'nx': NX - 1})):
+        change_run(folder, 'other.nii', lambda x: x, **change)
+        done = decode(folder, bold='other.nii')
+        check(done.returncode == 65 and what in done.stderr, '%s: %s' % (what, done.stderr))
     check(os.path.exists(model), 'the model is left alone')
 
 
@@ -181,6 +187,76 @@ def check_space(folder):
                                '--out', 'replayed'], cwd=folder, capture_output=True, text=True)
         check((done.returncode == 0) == good, 'replay with %s: %s' % (generator, done.stderr))
         check(good or 'another space' in done.stderr, 'reason: ' + done.stderr)
+
+
+def change_run(folder, name, change, tr=TR, x_mm=0, nx=NX):
+    """Run 1 with its values [volume][voxel] changed, another TR, origin or width."""
+    with open(os.path.join(folder, 'run-1_bold.nii'), 'rb') as f:
+        data = bytearray(f.read())
+    n = NX * NY * NZ
+    volumes = [list(v) for v in struct.iter_unpack('<%df' % n, bytes(data[352:]))]
+    volumes = change(volumes)
+    struct.pack_into('<f', data, 92, tr)
+    struct.pack_into('<f', data, 292, x_mm)
+    struct.pack_into('<h', data, 42, nx)
+    struct.pack_into('<h', data, 48, len(volumes))
+    with open(os.path.join(folder, name), 'wb') as f:
+        f.write(bytes(data[:352]))
+        for v in volumes:
+            v = [x for i, x in enumerate(v) if i % NX < nx]
+            f.write(struct.pack('<%df' % len(v), *v))
+
+
+def write_events(folder, name, shift):
+    with open(os.path.join(folder, 'run-1_events.tsv')) as f:
+        lines = f.read().splitlines()
+    with open(os.path.join(folder, name), 'w') as f:
+        f.write(lines[0] + '\n')
+        for line in lines[1:]:
+            onset, rest = line.split('\t', 1)
+            f.write('%g\t%s\n' % (float(onset) + shift, rest))
+
+
+def change_latents(folder, name, change):
+    rows = floats(os.path.join(folder, 'latents.safetensors'), 'latents')
+    rows = [change(i, list(rows[i * FACTORS:(i + 1) * FACTORS])) for i in range(PICTURES)]
+    write_latents(os.path.join(folder, name), rows)
+
+
+def check_bad_data(folder):
+    """Data that cannot give a decoder are named, with exit code 65, and no model is left."""
+    model = os.path.join(folder, 'm.safetensors')
+    if os.path.exists(model):
+        os.remove(model)
+
+    def refused(words, *more, **other):
+        done = fit(folder, *more, **other)
+        check(done.returncode == 65 and words in done.stderr, '%s: %d %s' % (words, done.returncode, done.stderr))
+        check(not os.path.exists(model), 'no model after: ' + words)
+
+    refused('160 rows of 4 latents in 500 folds', '--components', '4', '--folds', '500')
+    write_events(folder, 'late.tsv', 100)
+    refused("events begin after the last volume, which ends at 320 s", first=('run-1_bold.nii', 'late.tsv'))
+    write_events(folder, 'later.tsv', 10000)
+    refused("is 'later.tsv' the table of another run?", first=('run-1_bold.nii', 'later.tsv'))
+    change_run(folder, 'short.nii', lambda x: x[:20])
+    refused('which ends at 40 s', first=('short.nii', 'run-1_events.tsv'))
+    change_run(folder, 'narrow.nii', lambda x: x, nx=NX - 1)
+    refused('mask', first=('narrow.nii', 'run-1_events.tsv'))
+    change_run(folder, 'slow.nii', lambda x: x, tr=3)
+    refused('another grid or repetition time', first=('slow.nii', 'run-1_events.tsv'))
+    change_latents(folder, 'flat.safetensors', lambda i, z: [z[0], 3.0] + z[2:])
+    refused('latent 1 is the same in all', '--latents', 'flat.safetensors')
+    change_latents(folder, 'nan.safetensors', lambda i, z: [math.nan if i == 3 else z[0]] + z[1:])
+    refused('the latent of picture 3 is not finite', '--latents', 'nan.safetensors')
+    change_run(folder, 'flat.nii', lambda x: [x[0]] * len(x))
+    done = subprocess.run([PHOS, 'fit', 'posterior', '--run', 'run.yaml', '--stimuli', 'pictures', '--out',
+                           'm.safetensors', '--bold', 'flat.nii', '--events', 'run-1_events.tsv'], cwd=folder,
+                          capture_output=True, text=True)
+    check(done.returncode == 65 and 'all 102 voxels are constant' in done.stderr, 'constant: ' + done.stderr)
+    change_run(folder, 'one.nii', lambda x: [v[:8] + [7.0] + v[9:] for v in x])
+    done = fit(folder, '--components', '4', '--json', first=('one.nii', 'run-1_events.tsv'))
+    check(done.returncode == 0, 'a voxel constant in one run: ' + done.stderr)
 
 
 def check_refusals(folder):

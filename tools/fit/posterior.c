@@ -321,7 +321,9 @@ static int run_fit(const struct posterior_args *args)
     phi_registry_destroy(&f.registry);
     if (status == PH_OK)
         return CLI_DONE;
-    return cli_interrupted() ? cli_fail_as(CLI_INTERRUPTED, &err) : cli_fail(&err);
+    if (cli_interrupted())
+        return cli_fail_as(CLI_INTERRUPTED, &err);
+    return status == PH_E_INVAL ? cli_fail_as(CLI_DATA, &err) : cli_fail(&err);
 }
 
 static bool one_of(const char *text, const char *a, const char *b, const char *c)

@@ -20,6 +20,7 @@ struct passage {
     struct phi_chain *chain;
     uint32_t number;
     double last_s; /* acquisition of the last usable volume */
+    double end_s;  /* end of the last volume */
 };
 
 void fit_rows_free(struct fit_rows *rows)
@@ -164,6 +165,7 @@ static enum ph_status add_row(struct passage *p, const struct ph_frame *frame,
     enum ph_status status;
     float *row;
 
+    p->end_s = frame->acquired_s + tr_s;
     if (frame->flags & PH_FLAGS_UNUSABLE) {
         rows->n_skipped++;
         return PH_OK;
@@ -185,6 +187,30 @@ static enum ph_status add_row(struct passage *p, const struct ph_frame *frame,
     return PH_OK;
 }
 
+/* Events that no volume can tell of are a sign of another run's table. */
+static enum ph_status check_events(const struct passage *p, struct ph_error *reterr)
+{
+    size_t n = 0, n_late = 0;
+    double last_s = 0;
+
+    for (size_t e = 0; e < p->rows->n_events; e++) {
+        double onset_s = p->rows->events[e].event.onset_s;
+
+        if (p->rows->events[e].run != p->number)
+            continue;
+        n++;
+        n_late += !(onset_s < p->end_s);
+        last_s = onset_s > last_s ? onset_s : last_s;
+    }
+    if (n_late)
+        return phi_error(reterr, PH_E_INVAL,
+                         "%zu of %zu events begin after the last volume, which ends at %g s (the "
+                         "latest at %g s): is '%s' the table of another run? If this one was "
+                         "stopped early, take those rows out",
+                         n_late, n, p->end_s, last_s, p->from->events->items[p->number]);
+    return PH_OK;
+}
+
 static enum ph_status drain(struct passage *p, struct ph_error *reterr)
 {
     const struct ph_frame *frame;
@@ -199,7 +225,7 @@ static enum ph_status drain(struct passage *p, struct ph_error *reterr)
         if (cli_interrupted())
             return phi_error(reterr, PH_E_STATE, "interrupted");
     }
-    return status == PH_EOS ? PH_OK : status;
+    return status == PH_EOS ? check_events(p, reterr) : status;
 }
 
 /* The run's source becomes the files of this passage. */
