@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <cblas.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -157,14 +159,20 @@ static int run_all(const struct bench_args *args, const struct phi_registry *reg
 
 static int run_bench(const struct cli_command *self, int argc, char **argv)
 {
-    struct bench_args args = {
-        .dir = "/var/tmp",
-        .trace = "",
-        .n = 1000,
-        .n_flat = 200,
-        .rate = 20,
-        .shape = {
-            .voxel_mm = 2, .tr_s = 2, .n_voxels = -1, .n_latents = -1, .side = 64, .every_s = 5}};
+    struct bench_args args = {.dir = "/var/tmp",
+                              .trace = "",
+                              .n = 1000,
+                              .n_flat = 200,
+                              .rate = 20,
+                              .shape = {.voxel_mm = 2,
+                                        .tr_s = 2,
+                                        .n_voxels = -1,
+                                        .n_latents = -1,
+                                        .side = 64,
+                                        .dand = "",
+                                        .every_s = 5}};
+    const char *dand = NULL;
+    char path[PATH_MAX];
     const struct cli_option options[] = {
         {CLI_INT, "n", &args.n, "N", "volumes at the given pace (1000)"},
         {CLI_REAL, "rate", &args.rate, "R", "volumes a second (20)"},
@@ -179,6 +187,8 @@ static int run_bench(const struct cli_command *self, int argc, char **argv)
         {CLI_INT, "voxels", &args.shape.n_voxels, "Q", "voxels in the mask (65665; 0: the head)"},
         {CLI_INT, "latents", &args.shape.n_latents, "P", "latents of the decoder (699)"},
         {CLI_INT, "picture", &args.shape.side, "PIXELS", "side of a picture (64)"},
+        {CLI_TEXT, "dand", &dand, "MODEL",
+         "let DAND's model draw, from as many latents as it has, instead of eigenface"},
         {CLI_REAL, "tr", &args.shape.tr_s, "SECONDS", "repetition time the run claims (2)"},
         {CLI_REAL, "every", &args.shape.every_s, "SECONDS", "time between stimuli (5)"},
         {CLI_INT, "workers", &args.shape.workers, "N", "worker threads (one a processor)"},
@@ -195,6 +205,10 @@ static int run_bench(const struct cli_command *self, int argc, char **argv)
 
     if (code >= 0)
         return code;
+    if (dand && (!realpath(dand, path) || bench_setup_dand(path, &args.shape, &err) != PH_OK))
+        return err.status ? cli_fail(&err) : cli_usage(self, "there is no file '%s'", dand);
+    if (dand)
+        args.shape.dand = path;
     set_defaults(&args);
     if (rest.n != 0)
         return cli_usage(self, "it takes no operands");
@@ -223,6 +237,7 @@ const struct cli_command cmd_bench = {
     .examples = "phos bench\n"
                 "phos bench --chain --json\n"
                 "phos bench --n 20000 --rate 1000 --size 32x32x16 --voxels 2000 --latents 24\n"
+                "phos bench --dand data/models/dand-faces.safetensors\n"
                 "phos bench --flat-out --n 300 --trace trace.json",
     .run = run_bench,
 };

@@ -52,11 +52,11 @@ def check_times(run):
     return stages
 
 
-def check_pictures(run, stages):
+def check_pictures(run, stages, generator="eigenface"):
     pictures = run["pictures"]
     assert run["events"] > 0 and pictures["rendered"] > 0
     assert 0 < pictures["seen"] <= pictures["rendered"], pictures
-    assert stages["eigenface"]["busy_ms"]["n"] <= pictures["rendered"]
+    assert stages[generator]["busy_ms"]["n"] <= pictures["rendered"]
     for name in ("p50", "p99", "max"):
         assert run["first_picture_ms"][name] <= run["picture_ms"][name]
         assert run["picture_ms"][name] <= run["sent_to_picture_ms"][name]
@@ -73,6 +73,18 @@ def test_decoder():
     for when in ("before", "after"):
         hardware = report["hardware"][when]
         assert all(hardware[key] > 0 for key in hardware if key != "load"), hardware
+
+
+def test_dand():
+    """The shipped generator draws, from as many latents as it has."""
+    model = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../data/models/dand-faces.safetensors")
+    report = json.loads(bench("--json", "--voxels", "500", "--dand", model))
+    assert report["run"]["latents"] == 64, report["run"]
+    for run, n in zip(report["passes"], (N, N_FLAT)):
+        check_counts(run, n)
+        stages = check_times(run)
+        check_pictures(run, stages, "dand")
+        assert "eigenface" not in stages and stages["dand"]["floor_ms"] > 0
 
 
 def test_chain():
@@ -93,13 +105,14 @@ def test_display_and_table():
 
 def test_usage():
     for args in (["--size", "5x5"], ["--n", "0"], ["--rate", "0"], ["--voxels", "99999999"],
-                 ["--workers", "99"], ["file"]):
+                 ["--workers", "99"], ["--dand", "none"], ["file"]):
         result = subprocess.run([PHOS, "bench", "--quick", *args], capture_output=True, text=True,
                                 timeout=60)
         assert result.returncode == 2 and result.stderr, (args, result)
 
 
 test_decoder()
+test_dand()
 test_chain()
 test_display_and_table()
 test_usage()

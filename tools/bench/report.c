@@ -32,6 +32,24 @@ static double taps(const struct bench_shape *shape)
     return 2 * ceil(3 * sigma) + 1;
 }
 
+/* Weights read once, four bytes each, and two operations for each weight and position. */
+static struct needs dand_needs(const struct phi_dand_config *net)
+{
+    double n_in = (double)(net->n_code ? net->n_code : net->n_latent);
+    double read = 4 * (double)net->n_code * (double)net->n_latent;
+    double flop = read / 2, positions = 1;
+
+    for (int i = 1; i <= 5; i++) {
+        double n_out = i < 5 ? (double)(net->width << (4 - i)) : 3;
+
+        read += 4 * 16 * n_in * n_out;
+        flop += 2 * 16 * n_in * n_out * positions;
+        positions *= i == 1 ? 16 : 4; /* the first makes 4 x 4 of 1 x 1 */
+        n_in = n_out;
+    }
+    return (struct needs){0, read, flop, false};
+}
+
 static bool needs_of(const struct bench_report *r, const char *name, struct needs *ret)
 {
     const struct bench_setup *s = r->setup;
@@ -52,6 +70,7 @@ static bool needs_of(const struct bench_report *r, const char *name, struct need
         {"normalise", {40 * q, 0, 0, false}},
         {"glm", {16 * k * q, 0, 6 * k * q, true}},
         {"posterior", {0, 4 * p * q, 2 * p * q, true}},
+        {"dand", dand_needs(&s->shape.net)},
         {"eigenface", {0, 12 * p * side * side, 6 * p * side * side, false}},
     };
 

@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "io/nifti_write.h"
+#include "io/safetensors.h"
 #include "io/wire_payload.h"
 #include "plugins/decoder/common/model.h"
 
@@ -302,12 +303,36 @@ static enum ph_status write_run(struct bench_setup *s, struct ph_error *reterr)
     if (s->shape.n_latents)
         phi_str_addf(&out,
                      "decoder: {type: posterior, model: model.safetensors, accept_chain: true}\n"
-                     "generators:\n  - {type: eigenface, model: model.safetensors}\n"
-                     "sinks:\n  - {type: record, bids: false}\n");
+                     "generators:\n  - {type: %s, model: \"%s\"}\n"
+                     "sinks:\n  - {type: record, bids: false}\n",
+                     *s->shape.dand ? "dand" : "eigenface",
+                     *s->shape.dand ? s->shape.dand : "model.safetensors");
     phi_str_addf(&out, "engine: {workers: %lld}\n", (long long)s->shape.workers);
     if (out.cut)
         return phi_error(reterr, PH_E_LIMIT, "the path of the temporary folder is too long");
     return PH_OK;
+}
+
+enum ph_status bench_setup_dand(const char *path, struct bench_shape *shape,
+                                struct ph_error *reterr)
+{
+    const char *const keys[] = {"dand.latents", "dand.code", "dand.width"};
+    size_t *const into[] = {&shape->net.n_latent, &shape->net.n_code, &shape->net.width};
+    const int64_t range[2] = {0, 65536};
+    struct phi_safetensors *file = NULL;
+    int64_t value = 0;
+    enum ph_status status = phi_safetensors_open(path, &file, reterr);
+
+    if (status == PH_OK)
+        status = phi_safetensors_expect_kind(file, "dand", 1, &value, reterr);
+    for (size_t i = 0; status == PH_OK && i < 3; i++) {
+        status = phi_safetensors_metadata_i64(file, keys[i], range, &value, reterr);
+        *into[i] = (size_t)value;
+    }
+    phi_safetensors_close(&file);
+    if (status == PH_OK)
+        shape->n_latents = (int64_t)shape->net.n_latent;
+    return status;
 }
 
 enum ph_status bench_setup_make(const struct bench_shape *shape, const char *base,

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "io/nifti.h"
+#include "models/dand.h"
 #include "phosphene/status.h"
 
 #define BENCH_DISTINCT 8 /* volumes made; the run repeats them */
@@ -27,7 +28,9 @@ struct bench_shape {
     int64_t n_voxels;  /* in the mask; 0: the whole head */
     int64_t n_latents; /* 0: no decoder and no pictures */
     int64_t side;      /* pixels of the picture, each way */
-    double every_s;    /* a stimulus comes every so many seconds of the run's time */
+    const char *dand;  /* absolute path of DAND's model, which draws instead; "" for eigenface */
+    struct phi_dand_config net; /* of that model */
+    double every_s;             /* a stimulus comes every so many seconds of the run's time */
     bool realign;
     bool chain; /* realign, smooth, mask, linear model, normalise: the preprocessing alone */
     int64_t workers;
@@ -43,6 +46,10 @@ struct bench_setup {
     size_t n_inside;
     char *run_text; /* the run file */
 };
+
+/* Reads the sizes of DAND's model at `path` into shape->net; the decoder has its latents. */
+PH_NODISCARD enum ph_status bench_setup_dand(const char *path, struct bench_shape *shape,
+                                             struct ph_error *reterr);
 
 /* Makes all of it in a new folder under `base`. After a failure bench_setup_remove is still to be
  * called. */
