@@ -58,12 +58,16 @@ enum ph_status phi_plan_create(const struct phi_plan_request *request,
     struct phi_plan *plan;
     enum ph_status status = check_request(request, reterr);
 
+    if (status == PH_OK && options && options->precision == PHI_BFLOAT16 && !phi_nn_has_bfloat16())
+        status = phi_error(reterr, PH_E_INVAL,
+                           "this processor does not multiply bfloat16; take float32 precision");
     if (status != PH_OK)
         return status;
     plan = phi_calloc(1, sizeof *plan);
     if (!plan)
         return phi_error_nomem(reterr, "a plan", sizeof *plan);
     plan->conv = options ? options->conv : PHI_CONV_AUTO;
+    plan->precision = options ? options->precision : PHI_FLOAT32;
     status = phi_dnnl_init(&plan->dnnl, reterr);
     if (status == PH_OK)
         status = phi_plan_build(plan, request, reterr);

@@ -23,8 +23,21 @@ enum phi_conv_choice {
     PHI_CONV_MEASURE /* whichever is faster when the plan is made: bits may differ between plans */
 };
 
+/* Arithmetic of products and convolutions. Values stay float32 between layers. */
+enum phi_precision {
+    PHI_FLOAT32,
+    /* Weights and the operands of a layer rounded to bfloat16, sums in float32: half the bytes of
+     * weights. Layers that float32 does faster stay float32: transposed convolutions, and those
+     * that Winograd takes. */
+    PHI_BFLOAT16
+};
+
+/* True if the processor multiplies bfloat16 itself. */
+bool phi_nn_has_bfloat16(void);
+
 struct phi_plan_options {
     enum phi_conv_choice conv;
+    enum phi_precision precision;
 };
 
 struct phi_plan;
@@ -38,7 +51,8 @@ struct phi_plan_request {
 };
 
 /* A plan for `request`, whose parts may all go away afterwards; `options` may be NULL. Errors: a
- * builder's, a parameter missing or of another shape, a layer that oneDNN cannot do, _NOMEM. */
+ * builder's, a parameter missing or of another shape, a layer that oneDNN cannot do, bfloat16 on a
+ * processor without it (PH_E_INVAL), _NOMEM. */
 PH_NODISCARD enum ph_status phi_plan_create(const struct phi_plan_request *request,
                                             const struct phi_plan_options *options,
                                             struct phi_plan **ret_plan, struct ph_error *reterr);

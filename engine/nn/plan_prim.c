@@ -18,16 +18,26 @@
 #define MAX_WINOGRAD_BYTES ((size_t)32 << 20)
 #define MIN_WINOGRAD_WIDTH 32
 
+/* Narrower inputs cost more to round than they save. */
+#define MIN_BFLOAT16_WIDTH 32
+
 /* Values as the primitive is asked for, and as the plan keeps them: block 0 leaves the layout to
  * oneDNN, with plain values outside. */
 struct layout {
     size_t x, y;
     bool winograd;
+    bool bfloat16;
 };
 
 static bool has_avx512(void)
 {
     return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
+}
+
+bool phi_nn_has_bfloat16(void)
+{
+    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) ==
+           dnnl_cpu_isa_avx512_core_bf16;
 }
 
 static bool can_winograd(const struct phi_shape *x, const struct phi_node *node,
@@ -142,6 +152,14 @@ struct operands {
     dnnl_memory_desc_t ask_x, ask_w, ask_y;
 };
 
+/* Asks for a primitive that takes bfloat16 and gives float32; binding the operands converts them.
+ */
+static void round_operands(struct operands *o)
+{
+    o->ask_x.data_type = dnnl_bf16;
+    o->ask_w.data_type = dnnl_bf16;
+}
+
 static struct operands conv_operands(const struct phi_plan_layer *layer,
                                      const struct layout *layout)
 {
@@ -158,6 +176,8 @@ static struct operands conv_operands(const struct phi_plan_layer *layer,
         .ask_w = phi_dnnl_desc(w_dim, 4, dnnl_format_tag_any),
     };
 
+    if (layout->bfloat16)
+        round_operands(&o);
     return o;
 }
 
@@ -293,12 +313,15 @@ static int layouts_for(const struct phi_plan *plan, const struct phi_plan_layer 
 
     if (layer->x.dim[0] == 1 && layer->node->op == PHI_OP_CONV) {
         if (phi_plan_is_winograd(plan, &layer->x, layer->node, &layer->weight_shape))
-            ret_layouts[n++] = (struct layout){PHI_BLOCK, PHI_BLOCK, true};
-        ret_layouts[n++] = (struct layout){c, k, false};
+            ret_layouts[n++] = (struct layout){PHI_BLOCK, PHI_BLOCK, true, false};
+        if (plan->precision == PHI_BFLOAT16 && c >= MIN_BFLOAT16_WIDTH)
+            ret_layouts[n++] = (struct layout){c, k, false, true};
+        ret_layouts[n++] = (struct layout){c, k, false, false};
     } else if (layer->x.dim[0] == 1 && c % PHI_BLOCK == 0 && has_avx512()) {
-        ret_layouts[n++] = (struct layout){PHI_BLOCK, k % PHI_BLOCK == 0 ? PHI_BLOCK : 0, false};
+        ret_layouts[n++] =
+            (struct layout){PHI_BLOCK, k % PHI_BLOCK == 0 ? PHI_BLOCK : 0, false, false};
     }
-    ret_layouts[n++] = (struct layout){0, 0, false};
+    ret_layouts[n++] = (struct layout){0, 0, false, false};
     return n;
 }
 
@@ -306,7 +329,7 @@ static enum ph_status make_conv(struct phi_plan *plan, const struct phi_plan_lay
                                 const struct folded *folded, struct phi_plan_step *step,
                                 size_t *ret_blocks)
 {
-    struct layout layouts[3];
+    struct layout layouts[4];
     int n = layouts_for(plan, layer, layouts);
     enum ph_status status = PH_SKIP;
 
@@ -359,9 +382,12 @@ static enum ph_status make_product(struct phi_plan *plan, const struct phi_plan_
     dnnl_primitive_desc_t pd = NULL;
     bool fused;
     dnnl_primitive_attr_t attr = attributes(layer, &fused);
-    dnnl_status_t made = dnnl_inner_product_forward_desc_init(&desc, dnnl_forward_inference,
-                                                              &o.ask_x, &o.ask_w, &o.b, &o.ask_y);
+    dnnl_status_t made;
 
+    if (plan->precision == PHI_BFLOAT16)
+        round_operands(&o);
+    made = dnnl_inner_product_forward_desc_init(&desc, dnnl_forward_inference, &o.ask_x, &o.ask_w,
+                                                &o.b, &o.ask_y);
     if (made == dnnl_success)
         made = dnnl_primitive_desc_create(&pd, &desc, attr, plan->dnnl.engine, NULL);
     if (attr)
@@ -438,13 +464,13 @@ static double time_candidate(struct phi_plan *plan, const struct phi_plan_layer 
 /* Which of the two is faster here and now, on weights of zero. */
 static bool measure_winograd(const struct phi_plan *plan, const struct phi_plan_layer *layer)
 {
-    const struct layout wino = {PHI_BLOCK, PHI_BLOCK, true};
-    const struct layout direct = {layer->x.dim[1], layer->y.dim[1], false};
+    const struct layout wino = {PHI_BLOCK, PHI_BLOCK, true, false};
+    const struct layout direct = {layer->x.dim[1], layer->y.dim[1], false,
+                                  plan->precision == PHI_BFLOAT16};
     struct phi_plan trial = {.conv = PHI_CONV_DIRECT};
     struct folded folded = {.n_out = layer->y.dim[1]};
     bool winograd = false;
 
-    (void)plan;
     folded.weight = phi_calloc(phi_shape_count(&layer->weight_shape), sizeof(float));
     folded.bias = phi_calloc(folded.n_out, sizeof(float));
     if (folded.weight && folded.bias && phi_dnnl_init(&trial.dnnl, NULL) == PH_OK)

@@ -48,6 +48,7 @@ struct phi_plan_step {
 struct phi_plan {
     struct phi_dnnl dnnl;
     enum phi_conv_choice conv;
+    enum phi_precision precision;
     struct phi_node *node; /* [n_nodes], copied */
     int n_nodes;
     struct phi_plan_value *value; /* [n_values]: nodes first, then reordered copies */

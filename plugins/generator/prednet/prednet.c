@@ -31,10 +31,13 @@ struct params {
     int32_t control;
     double window_s;
     int64_t height, width;
+    int32_t precision;
     int64_t threads;
 };
 
 static const char *const controls[] = {"none", "no_replacement", "shuffled", "zeros", NULL};
+
+static const char *const precisions[] = {"float32", "bfloat16", NULL}; /* enum phi_precision */
 
 static const struct ph_param params_table[] = {
     PH_PATH(struct params, model, "", PH_PARAM_REQUIRED,
@@ -59,6 +62,10 @@ static const struct ph_param params_table[] = {
            "Of free-running pictures; 0: as trained."),
     PH_INT(struct params, width, 0, 0, 4096, "pixels", 0,
            "Of free-running pictures; 0: as trained."),
+    PH_ENUM(
+        struct params, precision, PHI_FLOAT32, precisions, 0,
+        "Of the network's arithmetic. bfloat16 takes a processor that has it and five sixths of "
+        "the time; pixels move by less than half a grey level."),
     PH_INT(struct params, threads, 1, 1, 16, "", 0, "Threads of the network's arithmetic."),
 };
 
@@ -176,7 +183,9 @@ static enum ph_status open_players(struct state *s, const struct phi_prednet_con
                                                .clock = &s->clock,
                                                .layer = (int)p->layer,
                                                .fps = p->fps,
-                                               .window_s = p->window_s > 0 ? p->window_s : tr_s};
+                                               .window_s = p->window_s > 0 ? p->window_s : tr_s,
+                                               .net.plan.precision =
+                                                   (enum phi_precision)p->precision};
     enum ph_status status;
 
     if (!(options.window_s > 0))

@@ -151,7 +151,7 @@ struct result {
 
 static void prednet_frames(enum phi_conv_choice conv, const float *frames, struct result *ret)
 {
-    const struct phi_prednet_live_options options = {.plan = {conv}};
+    const struct phi_prednet_live_options options = {.plan = {.conv = conv}};
     struct phi_prednet_live *live = NULL;
 
     assert_ok(phi_prednet_live_create(weights, &prednet, &options, &live, &err), err);
@@ -218,13 +218,78 @@ static void film(void **state)
         assert_true(uses_winograd());
 }
 
+/* bfloat16 where the processor has it: other bits, near, the same each time and for two threads,
+ * and smaller weights; elsewhere it is refused. */
+static void bfloat16(void **state)
+{
+    static float exact[12288], rounded[12288], again[12288];
+    const struct phi_plan_options options = {.precision = PHI_BFLOAT16};
+    struct phi_dand_live *live[2] = {NULL, NULL};
+    int z_node = phi_graph_input(graph, "z", PHI_SHAPE(1, 40));
+    float z[40];
+
+    (void)state;
+    (void)phi_dand_generator(graph, &dand, z_node, NULL);
+    make_weights();
+    fill(z, 40, 1);
+    if (!phi_nn_has_bfloat16()) {
+        assert_int_equal(phi_dand_live_create(weights, &dand, &options, &live[0], &err),
+                         PH_E_INVAL);
+        assert_non_null(strstr(err.text, "bfloat16"));
+        return;
+    }
+    dand_pictures(NULL, z, exact);
+    dand_pictures(&options, z, rounded);
+    assert_memory_not_equal(exact, rounded, sizeof exact);
+    assert_true(error_of(rounded, exact, 12288) < 2e-2);
+    phi_nn_set_threads(2);
+    dand_pictures(&options, z, again);
+    assert_memory_equal(again, rounded, sizeof again);
+    phi_nn_set_threads(1);
+    assert_ok(phi_dand_live_create(weights, &dand, NULL, &live[0], &err), err);
+    assert_ok(phi_dand_live_create(weights, &dand, &options, &live[1], &err), err);
+    assert_true(phi_plan_info(phi_dand_live_plan(live[1])).weight_bytes * 4 <
+                phi_plan_info(phi_dand_live_plan(live[0])).weight_bytes * 3);
+    phi_dand_live_destroy(&live[0]);
+    phi_dand_live_destroy(&live[1]);
+}
+
+/* The same of PredNet, whose rounding goes round through its states. */
+static void bfloat16_film(void **state)
+{
+    static float frames[N_FRAMES * FRAME], prediction[2][FRAME];
+    struct phi_prednet_state s = phi_prednet_zero_state(graph, &prednet);
+
+    (void)state;
+    (void)phi_prednet_step(graph, &prednet,
+                           phi_graph_input(graph, "frame", PHI_SHAPE(1, 3, 32, 48)), NULL, &s);
+    make_weights();
+    fill(frames, N_FRAMES * FRAME, 1);
+    for (int k = 0; k < 2 && phi_nn_has_bfloat16(); k++) {
+        const struct phi_prednet_live_options options = {
+            .plan = {.conv = PHI_CONV_DIRECT, .precision = k ? PHI_BFLOAT16 : PHI_FLOAT32}};
+        struct phi_prednet_live *live = NULL;
+
+        assert_ok(phi_prednet_live_create(weights, &prednet, &options, &live, &err), err);
+        for (size_t t = 0; t < N_FRAMES; t++)
+            assert_int_equal(phi_prednet_live_step(live, frames + t * FRAME, NULL), PH_OK);
+        memcpy(prediction[k], phi_prednet_live_prediction(live), sizeof prediction[k]);
+        phi_prednet_live_destroy(&live);
+    }
+    if (phi_nn_has_bfloat16()) {
+        assert_memory_not_equal(prediction[0], prediction[1], sizeof prediction[0]);
+        assert_true(error_of(prediction[1], prediction[0], FRAME) < 3e-2);
+    }
+}
+
 /* A and Ahat of every layer, where they are kept, are the tape's; where not, or of no layer,
  * reading them is refused. */
 static void units(void **state)
 {
     static const char kinds[2] = {'a', 'p'};
     static float frame[FRAME], got[16 * 16 * 24];
-    const struct phi_prednet_live_options options = {.plan = {PHI_CONV_DIRECT}, .want_units = true};
+    const struct phi_prednet_live_options options = {.plan = {.conv = PHI_CONV_DIRECT},
+                                                     .want_units = true};
     struct phi_prednet_live *live = NULL, *plain = NULL;
     struct phi_prednet_state s = phi_prednet_zero_state(graph, &prednet);
     int node = phi_graph_input(graph, "frame", PHI_SHAPE(1, 3, 32, 48));
@@ -329,6 +394,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(generator, begin, end),
         cmocka_unit_test_setup_teardown(film, begin, end),
+        cmocka_unit_test_setup_teardown(bfloat16, begin, end),
+        cmocka_unit_test_setup_teardown(bfloat16_film, begin, end),
         cmocka_unit_test_setup_teardown(units, begin, end),
         cmocka_unit_test_setup_teardown(blending, begin, end),
         cmocka_unit_test_setup_teardown(nothing_allocated, begin, end),
