@@ -9,6 +9,7 @@
 #include "io/safetensors.h"
 #include "models/dand.h"
 #include "nn/init.h"
+#include "nn/plan.h"
 #include "rig.h"
 #include "tempdir.h"
 #include "test.h"
@@ -124,6 +125,40 @@ static void settled_pictures(void **state)
 }
 
 /* One layer at a time, with a recorded picture drawn in between. */
+/* The run file's precision: within two grey levels of float32 where the processor has bfloat16, and
+ * refused with its name where not. */
+static void precision_is_chosen(void **state)
+{
+    struct setup s;
+    struct ph_spec in = rig_latents(N_LATENT);
+    struct rig *rig = NULL;
+    struct ph_error err = {0};
+    char params[800];
+    const float *want;
+    const uint8_t *rgb;
+
+    (void)state;
+    open_setup(&s);
+    (void)snprintf(params, sizeof params, "%s precision=bfloat16", s.params);
+    if (!phi_nn_has_bfloat16()) {
+        assert_int_equal(rig_try_open(rig_type("generator/dand"), params, &in, &rig, &err),
+                         PH_E_INVAL);
+        assert_non_null(strstr(err.text, "bfloat16"));
+        close_setup(&s);
+        return;
+    }
+    rig = rig_open("generator/dand", params, &in);
+    assert_int_equal(rig_render(rig, first), PH_OK);
+    rgb = rig_last(rig)->data;
+    phi_tape_set(s.tape, s.z, first);
+    assert_int_equal(phi_tape_forward(s.tape, false), PH_OK);
+    want = phi_tape_value(s.tape, s.out);
+    for (size_t k = 0; k < 3 * 64 * 64; k++)
+        assert_near(rgb[k], want[k % 3 * 64 * 64 + k / 3] * 127.5f + 127.5f, 2.5);
+    rig_close(&rig);
+    close_setup(&s);
+}
+
 static void the_moving_picture_arrives(void **state)
 {
     struct setup s;
@@ -303,6 +338,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(settled_pictures),
+        cmocka_unit_test(precision_is_chosen),
         cmocka_unit_test(the_moving_picture_arrives),
         cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(another_space_is_refused),
