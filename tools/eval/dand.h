@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "cli.h"
+#include "decode/paired.h"
 #include "eval/faces.h"
 #include "tools/stimuli/set.h"
 
@@ -28,12 +29,6 @@ extern const char *const study_metric_names[STUDY_N_METRICS];
 
 enum study_kind { STUDY_IDENTITY, STUDY_EIGENFACE, STUDY_LINEAR, STUDY_DAND, STUDY_N_KINDS };
 
-struct study_score {
-    double mean, sem, low, high; /* over pictures; 95 % bootstrap interval */
-    double other;                /* mean over wrong pairings */
-    double p;                    /* permutation of the pairing */
-};
-
 /* One row of the table. */
 struct study_method {
     char name[32];
@@ -41,7 +36,7 @@ struct study_method {
     uint8_t *pixels;                     /* [n] pictures */
     float *features;                     /* [n][n_features] */
     double *of_picture[STUDY_N_METRICS]; /* [n] */
-    struct study_score scores[STUDY_N_METRICS];
+    struct phi_paired_score scores[STUDY_N_METRICS];
 };
 
 /* Decoded latents of one subject. */

@@ -1,52 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-#include <math.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "base/rng.h"
 #include "decode/image_score.h"
-#include "decode/resample.h"
+#include "decode/paired.h"
 #include "eval/dand.h"
 #include "tools/stimuli/face.h"
 
 const char *const study_metric_names[STUDY_N_METRICS] = {"feature_distance", "feature_mse",
                                                          "pixel_r", "ssim"};
-
-/* What the score functions see: the table of one method and metric, or differences. */
-struct work {
-    const double *table;  /* [n][n] picture i decoded against picture j shown, or NULL */
-    const double *values; /* [n] else */
-};
-
-static double mean_paired(void *ctx, const uint32_t *order, size_t n)
-{
-    const struct work *w = ctx;
-    double sum = 0;
-
-    for (size_t i = 0; i < n; i++)
-        sum += w->table[i * n + order[i]];
-    return sum / (double)n;
-}
-
-static double mean_drawn(void *ctx, const uint32_t *order, size_t n)
-{
-    const struct work *w = ctx;
-    double sum = 0;
-
-    for (size_t i = 0; i < n; i++)
-        sum += w->values[order[i]];
-    return sum / (double)n;
-}
-
-static double feature_distance(const float *a, const float *b, size_t n, bool mean)
-{
-    double sum = 0;
-
-    for (size_t i = 0; i < n; i++)
-        sum += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-    return 1 / (1 + (mean ? sum / (double)n : sqrt(sum)));
-}
 
 static enum ph_status score_pair(enum study_metric metric, struct phi_image_view a,
                                  struct phi_image_view b, const float *const features[2],
@@ -57,7 +20,9 @@ static enum ph_status score_pair(enum study_metric metric, struct phi_image_view
     if (metric == STUDY_PIXEL_R)
         *ret = phi_image_corr(a, b, NULL);
     else
-        *ret = feature_distance(features[0], features[1], n_features, metric == STUDY_FEATURE_MSE);
+        *ret = metric == STUDY_FEATURE_MSE
+                   ? phi_similarity_mse(features[0], features[1], n_features)
+                   : phi_similarity_distance(features[0], features[1], n_features);
     return PH_OK;
 }
 
@@ -89,46 +54,21 @@ static enum ph_status fill_table(const struct study *study, const struct study_m
     return status;
 }
 
-static enum ph_status bootstrap(const struct study *study, struct work *w,
-                                struct phi_interval *ret_ci, struct ph_error *reterr)
+static struct phi_paired_items items_of(const struct study *study)
 {
-    const struct phi_resample what = {mean_drawn, w, study->n, (size_t)study->args->n_draws,
-                                      (uint64_t)study->args->seed};
-
-    return phi_bootstrap(&what, 1, 0.95, ret_ci, reterr);
+    return (struct phi_paired_items){study->n, (size_t)study->args->n_draws,
+                                     (uint64_t)study->args->seed};
 }
 
 static enum ph_status summarise(const struct study *study, struct study_method *m,
                                 enum study_metric metric, const double *table,
                                 struct ph_error *reterr)
 {
-    struct study_score *score = &m->scores[metric];
-    struct work w = {table, m->of_picture[metric]};
-    const struct phi_resample what = {mean_paired, &w, study->n, (size_t)study->args->n_draws,
-                                      (uint64_t)study->args->seed};
-    size_t n = study->n;
-    double all = 0, right = 0;
-    struct phi_interval ci;
-    struct phi_null null;
-    enum ph_status status;
+    const struct phi_paired_items items = items_of(study);
 
-    for (size_t i = 0; i < n * n; i++)
-        all += table[i];
-    for (size_t i = 0; i < n; i++) {
-        m->of_picture[metric][i] = table[i * n + i];
-        right += table[i * n + i];
-    }
-    status = phi_null_permute(&what, &null, reterr);
-    if (status == PH_OK)
-        status = bootstrap(study, &w, &ci, reterr);
-    if (status != PH_OK)
-        return status;
-    phi_mean_sem(m->of_picture[metric], n, &score->mean, &score->sem);
-    score->low = ci.low;
-    score->high = ci.high;
-    score->other = (all - right) / (double)(n * (n - 1));
-    score->p = null.p;
-    return PH_OK;
+    for (size_t i = 0; i < study->n; i++)
+        m->of_picture[metric][i] = table[i * study->n + i];
+    return phi_paired_summary(table, &items, &m->scores[metric], reterr);
 }
 
 static enum ph_status score_method(struct study *study, struct study_method *m, const float *shown,
@@ -178,19 +118,18 @@ const struct study_method *study_find(const struct study *study, int kind, int s
 /* ---- differences ---- */
 
 static enum ph_status add_difference(const struct study *study, const struct study_method *a,
-                                     const struct study_method *b, double *values, json_t *list,
+                                     const struct study_method *b, json_t *list,
                                      struct ph_error *reterr)
 {
-    struct work w = {NULL, values};
+    const struct phi_paired_items items = items_of(study);
     json_t *one = json_pack("{s:s, s:s}", "better", a->name, "than", b->name);
     enum ph_status status = PH_OK;
 
     for (int metric = 0; status == PH_OK && metric < STUDY_N_METRICS; metric++) {
         struct phi_interval ci;
 
-        for (size_t i = 0; i < study->n; i++)
-            values[i] = a->of_picture[metric][i] - b->of_picture[metric][i];
-        status = bootstrap(study, &w, &ci, reterr);
+        status = phi_paired_difference(a->of_picture[metric], b->of_picture[metric], &items, &ci,
+                                       reterr);
         if (status == PH_OK)
             (void)json_object_set_new(
                 one, study_metric_names[metric],
@@ -207,10 +146,8 @@ enum ph_status study_differences(const struct study *study, json_t **ret_json,
                                    {STUDY_EIGENFACE, STUDY_IDENTITY},
                                    {STUDY_DAND, STUDY_IDENTITY},
                                    {STUDY_DAND, STUDY_LINEAR}};
-    double *values = phi_calloc(study->n, sizeof *values);
     json_t *list = json_array();
-    enum ph_status status =
-        values ? PH_OK : phi_error_nomem(reterr, "scores", study->n * sizeof *values);
+    enum ph_status status = PH_OK;
 
     for (size_t s = 0; s < study->n_subjects; s++)
         for (size_t i = 0; status == PH_OK && i < sizeof pairs / sizeof *pairs; i++) {
@@ -218,9 +155,8 @@ enum ph_status study_differences(const struct study *study, json_t **ret_json,
             const struct study_method *b = study_find(study, pairs[i][1], (int)s);
 
             if (a && b)
-                status = add_difference(study, a, b, values, list, reterr);
+                status = add_difference(study, a, b, list, reterr);
         }
-    phi_free(values);
     if (status != PH_OK)
         json_decref(list);
     else
@@ -230,71 +166,56 @@ enum ph_status study_differences(const struct study *study, json_t **ret_json,
 
 /* ---- attributes ---- */
 
-static double correlate(const double *score, const struct study *study, const uint32_t *order,
-                        size_t attribute)
-{
-    double n = (double)study->n, ma = 0, ms = 0, aa = 0, ss = 0, as = 0;
-    size_t n_attributes;
-
-    for (size_t i = 0; i < study->n; i++) {
-        ma += (double)phi_stimuli_attributes(study->set, i, &n_attributes)[attribute] / n;
-        ms += score[i] / n;
-    }
-    for (size_t i = 0; i < study->n; i++) {
-        double a = (double)phi_stimuli_attributes(study->set, order ? order[i] : i,
-                                                  &n_attributes)[attribute] -
-                   ma;
-
-        aa += a * a;
-        ss += (score[i] - ms) * (score[i] - ms);
-        as += a * (score[i] - ms);
-    }
-    return aa > 0 && ss > 0 ? as / sqrt(aa * ss) : 0;
-}
-
-struct attribute_work {
-    const struct study *study;
-    const double *score;
-    size_t n_attributes;
+/* Score and attributes of all pictures, for one metric after the other. */
+struct attributes {
+    size_t k;
+    float *values; /* [n][k] */
+    double *score; /* [n] DAND's, mean over subjects */
+    double *r;     /* [k] */
 };
 
-static double largest(void *ctx, const uint32_t *order, size_t n)
+static bool take_attributes(const struct study *study, struct attributes *a)
 {
-    const struct attribute_work *w = ctx;
-    double most = 0;
-
-    (void)n;
-    for (size_t k = 0; k < w->n_attributes; k++)
-        most = fmax(most, fabs(correlate(w->score, w->study, order, k)));
-    return most;
+    (void)phi_stimuli_attributes(study->set, 0, &a->k);
+    a->values = phi_calloc2(study->n, a->k, sizeof *a->values);
+    a->score = phi_calloc(study->n, sizeof *a->score);
+    a->r = phi_calloc(a->k, sizeof *a->r);
+    if (!a->values || !a->score || !a->r)
+        return false;
+    for (size_t i = 0; i < study->n; i++)
+        memcpy(a->values + i * a->k, phi_stimuli_attributes(study->set, i, &a->k),
+               a->k * sizeof *a->values);
+    return true;
 }
 
-static enum ph_status relate(const struct study *study, enum study_metric metric, double *score,
-                             json_t **ret_json, struct ph_error *reterr)
+static const char *attribute_name(size_t k, size_t n, char room[32])
 {
-    struct attribute_work w = {study, score, 0};
-    const struct phi_resample what = {largest, &w, study->n, (size_t)study->args->n_draws,
-                                      (uint64_t)study->args->seed};
+    const struct phi_face_factor_info *info = phi_face_factor_info((enum phi_face_factor)k);
+
+    (void)snprintf(room, 32, "attribute %zu", k);
+    return info && n == PHI_FACE_N_FACTORS ? info->name : room;
+}
+
+static enum ph_status relate(const struct study *study, enum study_metric metric,
+                             struct attributes *a, json_t **ret_json, struct ph_error *reterr)
+{
+    const struct phi_paired_items items = items_of(study);
+    const struct phi_relation relation = {a->score, a->values, a->k};
     json_t *all = json_object();
-    struct phi_null null;
+    struct phi_null null = {0};
     enum ph_status status;
 
-    (void)phi_stimuli_attributes(study->set, 0, &w.n_attributes);
     for (size_t i = 0; i < study->n; i++) {
-        score[i] = 0;
+        a->score[i] = 0;
         for (size_t s = 0; s < study->n_subjects; s++)
-            score[i] += study_find(study, STUDY_DAND, (int)s)->of_picture[metric][i] /
-                        (double)study->n_subjects;
+            a->score[i] += study_find(study, STUDY_DAND, (int)s)->of_picture[metric][i] /
+                           (double)study->n_subjects;
     }
-    status = phi_null_permute(&what, &null, reterr);
-    for (size_t k = 0; k < w.n_attributes; k++) {
-        const struct phi_face_factor_info *info = phi_face_factor_info((enum phi_face_factor)k);
-        char name[32];
+    status = phi_relation_test(&relation, &items, a->r, &null, reterr);
+    for (size_t k = 0; k < a->k; k++) {
+        char room[32];
 
-        (void)snprintf(name, sizeof name, "attribute %zu", k);
-        (void)json_object_set_new(all,
-                                  info && w.n_attributes == PHI_FACE_N_FACTORS ? info->name : name,
-                                  json_real(correlate(score, study, NULL, k)));
+        (void)json_object_set_new(all, attribute_name(k, a->k, room), json_real(a->r[k]));
     }
     *ret_json = json_pack("{s:f, s:f, s:f, s:o}", "largest", null.score, "p_of_largest", null.p,
                           "null_q95", null.q95, "r", all);
@@ -306,7 +227,7 @@ enum ph_status study_attributes(const struct study *study, json_t **ret_json,
 {
     static const enum study_metric metrics[] = {STUDY_FEATURE_DISTANCE, STUDY_SSIM};
     json_t *all = json_object();
-    double *score;
+    struct attributes attributes = {0};
     size_t n = 0;
     enum ph_status status = PH_OK;
 
@@ -315,16 +236,17 @@ enum ph_status study_attributes(const struct study *study, json_t **ret_json,
         *ret_json = all;
         return PH_OK;
     }
-    score = phi_calloc(study->n, sizeof *score);
-    if (!score)
-        status = phi_error_nomem(reterr, "scores", study->n * sizeof *score);
+    if (!take_attributes(study, &attributes))
+        status = phi_error_nomem(reterr, "attributes", study->n * n * sizeof(float));
     for (size_t i = 0; status == PH_OK && i < 2; i++) {
         json_t *one = NULL;
 
-        status = relate(study, metrics[i], score, &one, reterr);
+        status = relate(study, metrics[i], &attributes, &one, reterr);
         (void)json_object_set_new(all, study_metric_names[metrics[i]], one);
     }
-    phi_free(score);
+    phi_free(attributes.values);
+    phi_free(attributes.score);
+    phi_free(attributes.r);
     if (status != PH_OK)
         json_decref(all);
     else

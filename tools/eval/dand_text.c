@@ -15,7 +15,7 @@ json_t *study_json(const struct study *study, json_t *differences, json_t *attri
         json_t *row = json_pack("{s:s, s:i}", "method", m->name, "subject", m->subject + 1);
 
         for (int metric = 0; metric < STUDY_N_METRICS; metric++) {
-            const struct study_score *s = &m->scores[metric];
+            const struct phi_paired_score *s = &m->scores[metric];
 
             (void)json_object_set_new(row, study_metric_names[metric],
                                       json_pack("{s:f, s:f, s:[f, f], s:f, s:f}", "mean", s->mean,
@@ -40,7 +40,7 @@ static void print_table(const struct study *study, FILE *file)
         fprintf(file, "\n%s\n", study_metric_names[metric]);
         for (size_t i = 0; i < study->n_methods; i++) {
             const struct study_method *m = &study->methods[i];
-            const struct study_score *s = &m->scores[metric];
+            const struct phi_paired_score *s = &m->scores[metric];
 
             fprintf(file, "  %-22s %.4f +- %.4f [%.4f, %.4f]  (%.4f; p %.4f)\n", m->name, s->mean,
                     s->sem, s->low, s->high, s->other, s->p);
