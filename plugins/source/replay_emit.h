@@ -32,9 +32,11 @@ static inline double source_acquired_s(const struct phi_wire_message *volume, ui
     return isfinite(volume->acquired_s) ? volume->acquired_s : (double)index * tr_s;
 }
 
-/* Emits one entry; counts events in *n_events. PH_OK also for the end, which has no frame. */
+/* Emits one entry; counts events in *n_events. A volume of another place than the run's is marked.
+ * PH_OK also for the end, which has no frame. */
 static inline enum ph_status source_emit_item(struct ph_io *io, const struct phi_replay_item *item,
-                                              const struct ph_spec *spec, int64_t now_ns,
+                                              const struct ph_spec *spec,
+                                              const struct ph_host *host, int64_t now_ns,
                                               uint32_t *n_events)
 {
     struct ph_frame header = {.index = item->index, .received_ns = now_ns};
@@ -47,6 +49,10 @@ static inline enum ph_status source_emit_item(struct ph_io *io, const struct phi
     case PHI_REPLAY_VOLUME:
         if (info->n_x != dims[0] || info->n_y != dims[1] || info->n_z != dims[2])
             return PH_E_SHAPE;
+        if (source_is_elsewhere(info, spec)) {
+            header.flags |= (uint32_t)PH_FLAG_INVALID;
+            source_tell_elsewhere(host, item->index);
+        }
         return source_emit_volume(io, info, item->image.data, &header);
     case PHI_REPLAY_GAP:
         return source_emit_volume(io, NULL, NULL, &header);

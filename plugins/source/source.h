@@ -78,6 +78,41 @@ static inline void source_spec(const struct phi_nifti_info *info, double tr_s, u
     memcpy(ret_out->geometry.affine, info->affine, sizeof info->affine);
 }
 
+#define SOURCE_MOVED_MM 0.1
+
+/* Whether a corner of the image lies more than SOURCE_MOVED_MM from where the run's first volume
+ * had it: the scan was prescribed anew, and the voxels are no longer those of the run. */
+static inline bool source_is_elsewhere(const struct phi_nifti_info *info,
+                                       const struct ph_spec *spec)
+{
+    const uint32_t last[3] = {info->n_x - 1, info->n_y - 1, info->n_z - 1};
+    bool moved = false;
+
+    for (int corner = 0; corner < 8; corner++) {
+        double square = 0;
+
+        for (int row = 0; row < 3; row++) {
+            double off = info->affine[row][3] - spec->geometry.affine[row][3];
+
+            for (int axis = 0; axis < 3; axis++)
+                off += (corner >> axis & 1 ? (double)last[axis] : 0) *
+                       (info->affine[row][axis] - spec->geometry.affine[row][axis]);
+            square += off * off;
+        }
+        moved = moved || !(square <= SOURCE_MOVED_MM * SOURCE_MOVED_MM);
+    }
+    return moved;
+}
+
+/* Tells of a volume that is elsewhere. */
+static inline void source_tell_elsewhere(const struct ph_host *host, uint64_t index)
+{
+    host->log(host->self, PH_LOG_WARNING, "source.affine",
+              "volume %llu lies elsewhere in the scanner than the first one: it is marked invalid. "
+              "Was the scan prescribed anew? Begin a new run then",
+              (unsigned long long)index);
+}
+
 /* Takes a frame, fills it with the volume and emits it; `data` NULL makes the frame of a missing
  * volume. PH_EOS when the run is being stopped. */
 static inline enum ph_status source_emit_volume(struct ph_io *io, const struct phi_nifti_info *info,

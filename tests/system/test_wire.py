@@ -242,6 +242,27 @@ class Wire(unittest.TestCase):
                          [f for f in self.expected() if f.startswith("volume")])
         self.assertEqual(sum(f.startswith("event 0") and f.endswith("face") for f in frames), 1)
 
+    def test_a_volume_of_another_place_is_marked(self):
+        """The scan was prescribed anew in the middle: live and replayed, the volume is marked and told of."""
+        host = Host(self, self.run_dir)
+        socket = self.dealer()
+        self.assertEqual(self.greet(socket)["next"], 0)
+        moved = numpy.diag([3.0, 3, 3, 1])
+        moved[2, 3] = 0.5
+        near = numpy.diag([3.0, 3, 3, 1])
+        near[0, 3] = 0.05  # rounding of another tool
+        for i, affine in enumerate((numpy.diag([3, 3, 3, 1]), moved, near)):
+            self.volume(socket, i, nibabel.Nifti1Image(self.data[..., i], affine).to_bytes())
+            self.assertEqual(self.hear(socket, "ACK")["index"], i)
+        self.say(socket, type="END", volumes=3)
+        self.hear(socket, "DONE")
+        live = host.finish()
+        self.assertEqual([f.split()[:3] for f in live],
+                         [["volume", "0", "0"], ["volume", "1", "16"], ["volume", "2", "0"]])
+        self.assertIn("volume 1 lies elsewhere", host.errors())
+        again = Host(self, os.path.join(self.folder, "replay"), f"path={self.run_dir}", source="source/journal")
+        self.assertEqual(again.finish(), live)
+
     # single messages
 
     def test_bad_messages_are_answered_and_survived(self):

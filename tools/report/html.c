@@ -146,27 +146,13 @@ static size_t read_column(const char *table, const char *name, double *values)
     return n;
 }
 
-static void put_plot(FILE *out, const char *title, const double *values, size_t n)
+/* A line of a plot. */
+static void put_line(FILE *out, const double *values, size_t n, double low, double high,
+                     const char *colour)
 {
-    double low = INFINITY;
-    double high = -INFINITY;
     bool pen_down = false;
 
-    for (size_t i = 0; i < n; i++)
-        if (isfinite(values[i])) {
-            low = fmin(low, values[i]);
-            high = fmax(high, values[i]);
-        }
-    if (!(high >= low))
-        return;
-    if (!(high > low))
-        high = low + 1;
-    (void)fprintf(out,
-                  "<figure><svg viewBox=\"0 0 900 140\"><rect x=\"60\" y=\"10\" width=\"830\" "
-                  "height=\"110\" fill=\"none\" stroke=\"#ccc\"/><text x=\"54\" y=\"18\" "
-                  "text-anchor=\"end\">%.3g</text><text x=\"54\" y=\"120\" "
-                  "text-anchor=\"end\">%.3g</text><path fill=\"none\" stroke=\"#0072b2\" d=\"",
-                  high, low);
+    (void)fprintf(out, "<path fill=\"none\" stroke=\"%s\" d=\"", colour);
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(values[i])) {
             pen_down = false;
@@ -177,15 +163,68 @@ static void put_plot(FILE *out, const char *title, const double *values, size_t 
                       120 - 110 * (values[i] - low) / (high - low));
         pen_down = true;
     }
-    (void)fprintf(out, "\"/></svg><figcaption>%s</figcaption></figure>\n", title);
+    (void)fputs("\"/>", out);
+}
+
+/* One picture of up to three columns of a table on one scale; a column that is not there, or holds
+ * no number, is left out. */
+struct plot {
+    const char *title;
+    const char *columns[4]; /* NULL-terminated */
+};
+
+static void put_plot(FILE *out, const char *table, const struct plot *plot, double *values)
+{
+    static const char *const colours[] = {"#0072b2", "#d55e00", "#009e73"};
+    double low = INFINITY;
+    double high = -INFINITY;
+
+    for (int k = 0; plot->columns[k]; k++) {
+        size_t n = read_column(table, plot->columns[k], values);
+
+        for (size_t i = 0; i < n; i++)
+            if (isfinite(values[i])) {
+                low = fmin(low, values[i]);
+                high = fmax(high, values[i]);
+            }
+    }
+    if (!(high >= low))
+        return;
+    if (!(high > low))
+        high = low + 1;
+    (void)fprintf(out,
+                  "<figure><svg viewBox=\"0 0 900 140\"><rect x=\"60\" y=\"10\" width=\"830\" "
+                  "height=\"110\" fill=\"none\" stroke=\"#ccc\"/><text x=\"54\" y=\"18\" "
+                  "text-anchor=\"end\">%.4g</text><text x=\"54\" y=\"120\" "
+                  "text-anchor=\"end\">%.4g</text>",
+                  high, low);
+    for (int k = 0; plot->columns[k]; k++) {
+        size_t n = read_column(table, plot->columns[k], values);
+
+        put_line(out, values, n, low, high, colours[k]);
+    }
+    (void)fputs("</svg><figcaption>", out);
+    (void)fputs(plot->title, out);
+    for (int k = 0; plot->columns[1] && plot->columns[k]; k++)
+        (void)fprintf(out, "%s <span style=\"color:%s\">%s</span>", k ? "," : ":", colours[k],
+                      plot->columns[k]);
+    (void)fputs("</figcaption></figure>\n", out);
 }
 
 static void put_quality(FILE *out, const char *dir)
 {
-    static const char *const columns[][2] = {
-        {"framewise_displacement", "framewise displacement, mm"},
-        {"std_dvars", "DVARS, standardised"},
-        {"global_signal", "global signal"},
+    static const struct plot plots[] = {
+        {"shift, mm", {"trans_x", "trans_y", "trans_z"}},
+        {"rotation, rad", {"rot_x", "rot_y", "rot_z"}},
+        {"framewise displacement, mm", {"framewise_displacement"}},
+        {"DVARS, standardised", {"std_dvars"}},
+        {"DVARS, data scaled to a median of 1000", {"dvars"}},
+        {"global signal", {"global_signal"}},
+        {"mean signal of tissues", {"white_matter", "csf"}},
+        {"tSNR so far, median over voxels", {"tsnr"}},
+        {"share of outlying voxels", {"outlier_fraction"}},
+        {"global correlation", {"gcor"}},
+        {"drift since the start, %", {"drift_percent"}},
     };
     unsigned char *table = NULL;
     char path[PHI_PATH_MAX];
@@ -195,12 +234,22 @@ static void put_quality(FILE *out, const char *dir)
     if (values && report_find(dir, "_desc-confounds_timeseries.tsv", path) &&
         phi_file_read(path, MAX_TABLE_BYTES, &table, &n_bytes, NULL) == PH_OK) {
         (void)fputs("<h2>Signal</h2>\n", out);
-        for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-            put_plot(out, columns[i][1], values,
-                     read_column((const char *)table, columns[i][0], values));
+        for (size_t i = 0; i < sizeof plots / sizeof *plots; i++)
+            put_plot(out, (const char *)table, &plots[i], values);
     }
     phi_free(table);
     phi_free(values);
+}
+
+/* The maps that the run has left: map.png, map-2.png ... */
+static void put_maps(FILE *out, const char *dir)
+{
+    char name[32] = "map.png";
+
+    for (int i = 2; i <= 5; i++) {
+        put_picture(out, dir, name, "t map at the end of the run");
+        (void)snprintf(name, sizeof name, "map-%d.png", i);
+    }
 }
 
 static void put_figures(FILE *out, const json_t *report)
@@ -259,6 +308,7 @@ enum ph_status report_html(const char *dir, const json_t *report, const char *pa
     put_scores(out, report);
     put_picture(out, dir, "film.png", "every stimulus as it was decoded (above) and shown (below)");
     put_figures(out, report);
+    put_maps(out, dir);
     put_quality(out, dir);
     put_picture(out, dir, REPORT_COURSE, "trials as they became known: newest statements");
     put_picture(out, dir, REPORT_CALIBRATION, "do intervals hold as often as they say");

@@ -70,7 +70,7 @@ static enum ph_status load_mask(const struct params *p, struct phi_mask *mask,
     grid.n[1] = info.n_y;
     grid.n[2] = info.n_z;
     memcpy(grid.affine.m, info.affine, sizeof info.affine);
-    status = phi_mask_check(mask, &grid, "the mask image", reterr);
+    status = phi_mask_check(mask, &grid, p->file, reterr);
     if (status == PH_OK && info.n_volumes != 1)
         status = phi_error(reterr, PH_E_SHAPE, "'%s' has %u volumes; a mask has one", p->file,
                            info.n_volumes);

@@ -118,7 +118,8 @@ static enum ph_status journal_process(void *state, struct ph_io *io)
     }
     if (!wait_for_item(s))
         return PH_AGAIN;
-    status = source_emit_item(io, &s->item, &s->spec, s->host->now_ns(s->host->self), &s->n_events);
+    status = source_emit_item(io, &s->item, &s->spec, s->host, s->host->now_ns(s->host->self),
+                              &s->n_events);
     if (status != PH_EOS)
         s->has_item = false;
     return status;

@@ -51,6 +51,10 @@ static enum ph_status emit_slot(struct wire *w, struct ph_io *io, const struct w
     if (slot->message.encoding == PHI_WIRE_NIFTI_ZSTD)
         status = phi_wire_decode(w->decoder, &slot->message, zmq_msg_data(&slot->frames.payload),
                                  zmq_msg_size(&slot->frames.payload), &image, &err);
+    if (!status && source_is_elsewhere(&image.info, &w->spec)) {
+        header.flags |= (uint32_t)PH_FLAG_INVALID;
+        source_tell_elsewhere(w->host, entry->index);
+    }
     if (!status)
         status = source_emit_volume(io, &image.info, image.data, &header);
     if (status == PH_EOS)
@@ -142,7 +146,7 @@ static enum ph_status emit_recorded(struct wire *w, struct ph_io *io)
         WIRE_LOG(w, PH_LOG_ERROR, "wire.journal", "%s", err.text);
         return status;
     }
-    return source_emit_item(io, &item, &w->spec, wire_now(w), &w->n_events);
+    return source_emit_item(io, &item, &w->spec, w->host, wire_now(w), &w->n_events);
 }
 
 enum ph_status wire_emit(struct wire *w, struct ph_io *io)
