@@ -503,7 +503,8 @@ void watch_attend(void *arg, struct phi_view *view, bool (*ended)(void *context)
     phi_display_loop(display, may_leave, &leaving);
     if (watch->out_dir[0]) {
         leave_picture(watch, display, "window.png", phi_display_draw);
-        leave_picture(watch, display, "film.png", phi_display_draw_film);
+        if (phi_view_info(view)->n_generators > 0)
+            leave_picture(watch, display, "film.png", phi_display_draw_film);
         leave_maps(watch, display);
     }
     phi_display_destroy(&display);
