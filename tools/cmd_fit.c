@@ -7,6 +7,7 @@
 static const struct cli_command *const kinds[] = {
     &fit_posterior,
     &fit_ridge,
+    &fit_trials,
 };
 
 static int run_fit(const struct cli_command *self, int argc, char **argv)

@@ -64,6 +64,24 @@ def check_fit(folder):
     check(open(os.path.join(folder, 'm.safetensors'), 'rb').read() == first, 'same bits again')
 
 
+def check_trials(folder):
+    """phos fit trials: a row a trial, repeats alike, curves counted, wrong use named."""
+    command = [PHOS, 'fit', 'trials', '--run', 'run.yaml', '--out', 'betas.safetensors', '--json']
+    for r in ('1', '2'):
+        command += ['--bold', 'run-%s_bold.nii' % r, '--events', 'run-%s_events.tsv' % r]
+    for more in (['--method', 'lss'], ['--hrf', 'library', '--method', 'ridge', '--fraction', '.8']):
+        done = subprocess.run(command + more, cwd=folder, capture_output=True, text=True)
+        check(done.returncode == 0, 'fit trials: ' + done.stderr)
+        answer = json.loads(done.stdout)
+        head = metadata(os.path.join(folder, 'betas.safetensors'))
+        check(head['betas']['shape'] == [answer['trials'], answer['voxels']], 'betas %r' % head)
+        check(sum(answer['voxels_by_hrf']) == answer['voxels'], 'curves %r' % answer)
+        check(0 < answer['median_r2'] < 1, 'R2 %r' % answer)
+    check(len(answer['voxels_by_hrf']) == 20 and abs(answer['median_fraction'] - .8) < 1e-6, 'library %r' % answer)
+    done = subprocess.run(command + ['--hrf', 'mine'], cwd=folder, capture_output=True, text=True)
+    check(done.returncode == 2 and 'library' in done.stderr, 'unknown curve: ' + done.stderr)
+
+
 def check_run_file(folder):
     """The model as a run file names it: phos check takes it, though the sizes are known to the scanner alone."""
     with open(os.path.join(folder, 'live.yaml'), 'w') as f:
@@ -277,6 +295,7 @@ with tempfile.TemporaryDirectory() as work:
     make_session(work)
     check_fit(work)
     check_run_file(work)
+    check_trials(work)
     check_latents(work)
     check_decode(work)
     check_few_trials(work)

@@ -10,5 +10,6 @@
 
 extern const struct cli_command fit_posterior;
 extern const struct cli_command fit_ridge;
+extern const struct cli_command fit_trials;
 
 #endif

@@ -3,6 +3,7 @@
  * the streamed dual and primal fits, hat matrix, leave-one-out, GCV, blocked cross-validation, two
  * bands and fractional ridge. */
 #include "decode/banded.h"
+#include "decode/betas.h"
 #include "decode/columns.h"
 #include "decode/gram.h"
 #include "decode/ridge.h"
@@ -229,6 +230,37 @@ static void fractional_ridge(void **state)
     phi_free(y);
 }
 
+/* Fractional ridge of trials: the same coefficients, by its own search for the penalty. */
+static void fractional_trials(void **state)
+{
+    static const char *const names[] = {"0.3", "0.7"};
+    const struct fixture *f = *state;
+    double *x = golden_array(f->root, "fracridge.X", 40 * 8);
+    double *y = golden_array(f->root, "fracridge.y", 40), got[8];
+    float y32[40], beta[8], r2, fraction;
+    uint8_t shape;
+    const struct phi_betas_data data = {40, 8, 1, 1, 0, x, NULL, y32};
+    const struct phi_betas out = {beta, &shape, &r2, &fraction};
+    struct ph_error err = {0};
+
+    for (size_t i = 0; i < 40; i++)
+        y32[i] = (float)y[i];
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *one = json_object_get(golden_at(f->root, "fracridge.fractions"), names[i]);
+        const struct phi_betas_options options = {
+            .method = PHI_BETAS_RIDGE, .fraction = 0.3 + 0.4 * (double)i, .keep_scale = true};
+        double *want = golden_array(one, "beta", 8);
+
+        assert_ok(phi_betas_fit(&data, &options, &out, &err), err);
+        for (size_t k = 0; k < 8; k++)
+            got[k] = (double)beta[k];
+        assert_near(golden_error(got, want, 8), 0, 1e-6); /* float32 data */
+        phi_free(want);
+    }
+    phi_free(x);
+    phi_free(y);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +270,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(blocked_cross_validation),
         cmocka_unit_test(two_bands),
         cmocka_unit_test(fractional_ridge),
+        cmocka_unit_test(fractional_trials),
     };
 
     if (argc > 1)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Single-trial estimates after 45 and after 90 volumes equal the batch fits of the reference, for
  * LSA and LSS. Tolerance 1e-6 of the largest: the voxels are float32. */
+#include "decode/betas.h"
 #include "decode/trialest.h"
 #include "golden.h"
 
@@ -62,9 +63,40 @@ static void agrees_with_batch(void **state)
     json_decref(root);
 }
 
+/* The same from all volumes at once, voxel by voxel. */
+static void whole_run_agrees(void **state)
+{
+    json_t *root = golden_json("single_trial.json");
+    double *x = golden_array(root, "X_trials", N * TRIALS);
+    double *nuisance = golden_array(root, "X_nuisance", N * NUISANCE);
+    double *y = golden_array(root, "Y", N * Q), got[TRIALS * Q];
+    float y32[N * Q], beta[TRIALS * Q], r2[Q], fraction[Q];
+    uint8_t shape[Q];
+    const struct phi_betas_data data = {N, TRIALS, Q, 1, NUISANCE, x, nuisance, y32};
+    const struct phi_betas out = {beta, shape, r2, fraction};
+    struct ph_error err;
+
+    (void)state;
+    for (size_t i = 0; i < N * Q; i++)
+        y32[i] = (float)y[i];
+    for (int method = 0; method < 2; method++) {
+        const struct phi_betas_options options = {.method = (enum phi_betas_method)method};
+
+        assert_ok(phi_betas_fit(&data, &options, &out, &err), err);
+        for (size_t i = 0; i < TRIALS * Q; i++)
+            got[i] = (double)beta[i];
+        compare(root, 90, method ? "beta_lss" : "beta_lsa", got, TRIALS * Q);
+    }
+    phi_free(x);
+    phi_free(nuisance);
+    phi_free(y);
+    json_decref(root);
+}
+
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_batch)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_batch),
+                                       cmocka_unit_test(whole_run_agrees)};
 
     golden_dir = argc > 1 ? argv[1] : ".";
     return cmocka_run_group_tests_name("golden/trialest", tests, NULL, NULL);
