@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/simd.h"
 #include "decode/fork.h"
 #include "decode/posterior_private.h"
 
@@ -26,23 +27,73 @@ static float *worker_scratch(const struct phi_fit *fit, size_t worker, size_t ha
     return fit->scratch + (2 * worker + half) * fit->n * PHI_FIT_CHUNK;
 }
 
+/* The element-wise loops: one row of a chunk at a time, sums per voxel in the order of the rows. */
+
+PHI_VECTOR static void add_mean(const float *y, size_t width, double share, double *mean)
+{
+    for (size_t j = 0; j < width; j++)
+        mean[j] += (double)y[j] * share;
+}
+
+PHI_VECTOR static void add_variance(const float *y, const double *mean, size_t width, double share,
+                                    double *variance)
+{
+    for (size_t j = 0; j < width; j++) {
+        double e = (double)y[j] - mean[j];
+
+        variance[j] += e * e * share;
+    }
+}
+
+PHI_VECTOR static void centre(const float *y, const double *mean, size_t width, float *out)
+{
+    for (size_t j = 0; j < width; j++)
+        out[j] = (float)((double)y[j] - mean[j]);
+}
+
+PHI_VECTOR static void centre_and_scale(const float *y, const double *mean, const double *scale,
+                                        size_t width, float *out)
+{
+    for (size_t j = 0; j < width; j++)
+        out[j] = (float)(((double)y[j] - mean[j]) * scale[j]);
+}
+
+PHI_VECTOR static void add_moments(const float *e, size_t width, double *square, double *fourth)
+{
+    for (size_t j = 0; j < width; j++) {
+        double s = (double)e[j] * (double)e[j];
+
+        square[j] += s;
+        fourth[j] += s * s;
+    }
+}
+
+PHI_VECTOR static void multiply(const float *w, const double *scale, size_t width, float *out)
+{
+    for (size_t j = 0; j < width; j++)
+        out[j] = (float)((double)w[j] * scale[j]);
+}
+
+PHI_VECTOR static void add_row(const float *x, size_t width, double *sum)
+{
+    for (size_t j = 0; j < width; j++)
+        sum[j] += (double)x[j];
+}
+
 /* Mean and variance of one chunk of voxels. */
 static enum ph_status describe_task(void *ctx, size_t task, size_t worker, struct ph_error *reterr)
 {
     struct phi_fit *fit = ctx;
-    size_t first = task * PHI_FIT_CHUNK, end = first + chunk_width(fit->q, task);
+    size_t first = task * PHI_FIT_CHUNK, width = chunk_width(fit->q, task);
+    const float *y = fit->data->y + first;
+    double share = 1 / (double)fit->n;
 
     (void)worker;
     (void)reterr;
     for (size_t i = 0; i < fit->n; i++)
-        for (size_t v = first; v < end; v++)
-            fit->mean[v] += (double)fit->data->y[i * fit->q + v] / (double)fit->n;
+        add_mean(y + i * fit->q, width, share, fit->mean + first);
     for (size_t i = 0; i < fit->n; i++)
-        for (size_t v = first; v < end; v++) {
-            double e = fit->data->y[i * fit->q + v] - fit->mean[v];
-
-            fit->var_y[v] += e * e / (double)fit->n;
-        }
+        add_variance(y + i * fit->q, fit->mean + first, width, share, fit->var_y + first);
     return PH_OK;
 }
 
@@ -62,9 +113,11 @@ static void load(const struct phi_fit *fit, size_t first, size_t width, const do
     for (size_t i = 0; i < fit->n; i++) {
         const float *row = fit->data->y + i * fit->q;
 
-        for (size_t j = 0; in_a_row && j < width; j++)
-            out[i * width + j] = (float)(((double)row[order[0] + j] - fit->mean[order[0] + j]) *
-                                         (scale ? scale[order[0] + j] : 1));
+        if (in_a_row && scale)
+            centre_and_scale(row + order[0], fit->mean + order[0], scale + order[0], width,
+                             out + i * width);
+        else if (in_a_row)
+            centre(row + order[0], fit->mean + order[0], width, out + i * width);
         for (size_t j = 0; !in_a_row && j < width; j++)
             out[i * width + j] = (float)(((double)row[order[j]] - fit->mean[order[j]]) *
                                          (scale ? scale[order[j]] : 1));
@@ -77,21 +130,18 @@ static enum ph_status moments_task(void *ctx, size_t task, size_t worker, struct
     struct phi_fit *fit = ctx;
     size_t n = fit->n, first = task * PHI_FIT_CHUNK, width = chunk_width(fit->n_used, task);
     float *y = worker_scratch(fit, worker, 0), *e = worker_scratch(fit, worker, 1);
+    double squares[PHI_FIT_CHUNK] = {0}, fourths[PHI_FIT_CHUNK] = {0};
 
     (void)reterr;
     load(fit, first, width, NULL, y);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)width, (int)n, 1, fit->r32,
                 (int)n, y, (int)width, 0, e, (int)width);
+    for (size_t i = 0; i < n; i++)
+        add_moments(e + i * width, width, squares, fourths);
     for (size_t j = 0; j < width; j++) {
         size_t v = fit->order[first + j];
-        double square = 0, fourth = 0;
+        double square = squares[j] / (double)n, fourth = fourths[j] / (double)n;
 
-        for (size_t i = 0; i < n; i++) {
-            double s = (double)e[i * width + j] * (double)e[i * width + j];
-
-            square += s / (double)n;
-            fourth += s * s / (double)n;
-        }
         if (fit->ss[v] > 0 && square >= fit->ss[v])
             continue;
         fit->ss[v] = square;
@@ -124,8 +174,7 @@ static enum ph_status gram_task(void *ctx, size_t task, size_t worker, struct ph
         cblas_ssyrk(CblasRowMajor, CblasUpper, CblasNoTrans, (int)n, (int)width, 1, y, (int)width,
                     0, part, (int)n);
         for (size_t i = 0; i < n; i++)
-            for (size_t j = i; j < n; j++)
-                sum[i * n + j] += part[i * n + j];
+            add_row(part + i * n + i, n - i, sum + i * n + i);
     }
     return PH_OK;
 }
@@ -154,6 +203,8 @@ static enum ph_status weights_task(void *ctx, size_t task, size_t worker, struct
     size_t first = fit->group->first + task * PHI_FIT_CHUNK;
     size_t width = chunk_width(fit->group->n, task);
     float *y = worker_scratch(fit, worker, 0), *w = worker_scratch(fit, worker, 1);
+    const uint32_t *order = fit->order + first;
+    bool in_a_row = order[width - 1] - order[0] == width - 1;
 
     (void)reterr;
     load(fit, first, width, fit->inverse, y);
@@ -162,7 +213,12 @@ static enum ph_status weights_task(void *ctx, size_t task, size_t worker, struct
 
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)width, (int)n, 1,
                     fit->m32 + from * n, (int)n, y, (int)width, 0, w, (int)width);
-        for (size_t k = 0; k < rows; k++)
+        for (size_t k = 0; k < rows; k++) {
+            if (in_a_row && from + k < p) {
+                multiply(w + k * width, fit->inverse + order[0], width,
+                         fit->out->w + (from + k) * fit->q + order[0]);
+                continue;
+            }
             for (size_t j = 0; j < width; j++) {
                 size_t v = fit->order[first + j];
                 float value = w[k * width + j];
@@ -176,6 +232,7 @@ static enum ph_status weights_task(void *ctx, size_t task, size_t worker, struct
                     fit->out->extra[(from + k - p - 1) * fit->q + v] =
                         (float)((double)value * fit->sd[v]);
             }
+        }
     }
     return PH_OK;
 }
