@@ -12,6 +12,40 @@
 
 #define MAX_FEATURES ((size_t)1 << 24)
 
+static enum ph_status check_sizes(const struct phi_safetensors *file,
+                                  const struct phi_ridge_model *m, struct ph_error *reterr)
+{
+    if (m->n_lags < 1 || m->n_lags > PHI_RIDGE_MAX_LAGS || m->t < 1 || m->t > MAX_FEATURES ||
+        m->q < 1 || m->q > UINT32_MAX)
+        return phi_error(reterr, PH_E_LIMIT, "%s: %zu lags, %zu features, %zu voxels",
+                         phi_safetensors_path(file), m->n_lags, m->t, m->q);
+    return PH_OK;
+}
+
+/* Dual coefficients [n][t] with the training volumes [n][q]. */
+static enum ph_status read_dual_sizes(const struct phi_safetensors *file, struct phi_ridge_model *m,
+                                      struct ph_error *reterr)
+{
+    const size_t free_shape[2] = {0, 0};
+    const struct phi_safetensors_tensor *dual, *train;
+    enum ph_status status = phi_safetensors_expect(file, "dual", 2, free_shape, &dual, reterr);
+
+    if (status == PH_OK)
+        status = phi_safetensors_expect(file, "train", 2, free_shape, &train, reterr);
+    if (status)
+        return status;
+    m->n_lags = 1;
+    m->n_train = dual->shape[0];
+    m->t = dual->shape[1];
+    m->q = train->shape[1];
+    if (m->n_train < 1 || train->shape[0] != m->n_train || dual->dtype != PHI_SAFETENSORS_F32)
+        return phi_error(reterr, PH_E_FORMAT,
+                         "%s: %zu rows of coefficients (of type %s) for %zu training volumes",
+                         phi_safetensors_path(file), m->n_train,
+                         phi_safetensors_dtype_name(dual->dtype), train->shape[0]);
+    return check_sizes(file, m, reterr);
+}
+
 /* Refuses what cannot be used live, by name. */
 static enum ph_status read_sizes(const struct phi_safetensors *file, struct phi_ridge_model *m,
                                  struct ph_error *reterr)
@@ -22,9 +56,7 @@ static enum ph_status read_sizes(const struct phi_safetensors *file, struct phi_
     enum ph_status status = phi_safetensors_expect_kind(file, "ridge", 1, &version, reterr);
 
     if (status == PH_OK && phi_safetensors_find(file, "dual"))
-        return phi_error(reterr, PH_E_FORMAT,
-                         "%s keeps dual coefficients, which is slow live: fit it without --dual",
-                         phi_safetensors_path(file));
+        return read_dual_sizes(file, m, reterr);
     if (status == PH_OK)
         status = phi_safetensors_expect(file, "weights", 3, free_shape, &w, reterr);
     if (status)
@@ -32,11 +64,7 @@ static enum ph_status read_sizes(const struct phi_safetensors *file, struct phi_
     m->n_lags = w->shape[0];
     m->t = w->shape[1];
     m->q = w->shape[2];
-    if (m->n_lags < 1 || m->n_lags > PHI_RIDGE_MAX_LAGS || m->t < 1 || m->t > MAX_FEATURES ||
-        m->q < 1 || m->q > UINT32_MAX)
-        return phi_error(reterr, PH_E_LIMIT, "%s: %zu lags, %zu features, %zu voxels",
-                         phi_safetensors_path(file), m->n_lags, m->t, m->q);
-    return PH_OK;
+    return check_sizes(file, m, reterr);
 }
 
 static enum ph_status read_lags(const struct phi_safetensors *file, struct phi_ridge_model *m,
@@ -186,6 +214,77 @@ static enum ph_status read_weights(const struct phi_safetensors *file, struct ph
     return status;
 }
 
+/* The training volumes, standardised in the file, so that they act on a volume as it comes. */
+static enum ph_status read_train(const struct phi_safetensors *file, struct phi_ridge_model *m,
+                                 const float *mean, enum phi_gemv_format format,
+                                 struct ph_error *reterr)
+{
+    const size_t shape[2] = {m->n_train, m->q};
+    float *train = NULL, *scale = NULL;
+    enum ph_status status = phi_safetensors_load_f32(file, "voxel_scale", 1, &m->q, &scale, reterr);
+
+    if (status == PH_OK)
+        status = phi_safetensors_load_f32(file, "train", 2, shape, &train, reterr);
+    for (size_t i = 0; status == PH_OK && i < m->n_train * m->q; i++) {
+        float s = scale[i % m->q];
+
+        train[i] = s > 0 ? train[i] / s : 0;
+        if (!isfinite(train[i]))
+            status = phi_error(reterr, PH_E_FORMAT, "%s: training volume %zu is not finite",
+                               phi_safetensors_path(file), i / m->q);
+    }
+    if (status == PH_OK)
+        status = phi_gemv_create(train, mean, shape, format, &m->train, reterr);
+    phi_free(train);
+    phi_free(scale);
+    return status;
+}
+
+/* Features first .. first+n-1 of the coefficients, turned to w[n][n_train]. */
+static enum ph_status take_piece(const struct phi_safetensors *file, struct phi_ridge_model *m,
+                                 const size_t range[2], float *w, enum phi_gemv_format format,
+                                 struct ph_error *reterr)
+{
+    const size_t shape[2] = {range[1], m->n_train};
+    const struct phi_safetensors_tensor *dual = phi_safetensors_find(file, "dual");
+    const char *data = dual->data;
+
+    for (size_t i = 0; i < m->n_train; i++)
+        for (size_t k = 0; k < range[1]; k++) {
+            float value;
+
+            memcpy(&value, data + (i * m->t + range[0] + k) * sizeof value, sizeof value);
+            if (!isfinite(value))
+                return phi_error(reterr, PH_E_FORMAT,
+                                 "feature %zu has coefficients that are not numbers", range[0] + k);
+            w[k * m->n_train + i] = value;
+        }
+    return phi_gemv_create(w, NULL, shape, format, &m->pieces[range[0] / PHI_RIDGE_PIECE], reterr);
+}
+
+static enum ph_status read_dual(const struct phi_safetensors *file, struct phi_ridge_model *m,
+                                const float *mean, enum phi_gemv_format format,
+                                struct ph_error *reterr)
+{
+    float *w = phi_calloc2(PHI_RIDGE_PIECE, m->n_train, sizeof *w);
+    enum ph_status status = PH_OK;
+
+    m->n_pieces = (m->t + PHI_RIDGE_PIECE - 1) / PHI_RIDGE_PIECE;
+    m->pieces = phi_calloc(m->n_pieces, sizeof *m->pieces);
+    m->products = phi_calloc(m->n_train, sizeof *m->products);
+    m->narrow = phi_calloc(m->n_train, sizeof *m->narrow);
+    if (!w || !m->pieces || !m->products || !m->narrow)
+        status = phi_error_nomem(reterr, "coefficients", PHI_RIDGE_PIECE * m->n_train * sizeof *w);
+    for (size_t first = 0; status == PH_OK && first < m->t; first += PHI_RIDGE_PIECE) {
+        size_t left = m->t - first;
+        const size_t range[2] = {first, left < PHI_RIDGE_PIECE ? left : PHI_RIDGE_PIECE};
+
+        status = take_piece(file, m, range, w, format, reterr);
+    }
+    phi_free(w);
+    return status == PH_OK ? read_train(file, m, mean, format, reterr) : status;
+}
+
 static enum ph_status read_numbers(const struct phi_safetensors *file, struct phi_ridge_model *m,
                                    enum phi_gemv_format format, struct ph_error *reterr)
 {
@@ -204,7 +303,8 @@ static enum ph_status read_numbers(const struct phi_safetensors *file, struct ph
     if (status == PH_OK && !m->part)
         status = phi_error_nomem(reterr, "estimates", m->t * sizeof *m->part);
     if (status == PH_OK)
-        status = read_weights(file, m, mean, format, reterr);
+        status = m->n_train ? read_dual(file, m, mean, format, reterr)
+                            : read_weights(file, m, mean, format, reterr);
     phi_free(mean);
     return status;
 }
@@ -251,6 +351,12 @@ void phi_ridge_model_destroy(struct phi_ridge_model **model)
         return;
     for (size_t l = 0; l < PHI_RIDGE_MAX_LAGS; l++)
         phi_gemv_destroy(&m->weights[l]);
+    for (size_t i = 0; m->pieces && i < m->n_pieces; i++)
+        phi_gemv_destroy(&m->pieces[i]);
+    phi_gemv_destroy(&m->train);
+    phi_free(m->pieces);
+    phi_free(m->products);
+    phi_free(m->narrow);
     phi_free(m->offset);
     phi_free(m->sd);
     phi_free(m->voxels);
@@ -258,6 +364,16 @@ void phi_ridge_model_destroy(struct phi_ridge_model **model)
     phi_free(m->part);
     phi_free(m);
     *model = NULL;
+}
+
+/* All features of one volume, into part. */
+static void run_dual(struct phi_ridge_model *m, const float *x, const struct phi_parallel *parallel)
+{
+    phi_gemv_run(m->train, x, parallel, m->products);
+    for (size_t i = 0; i < m->n_train; i++)
+        m->narrow[i] = (float)m->products[i];
+    for (size_t i = 0; i < m->n_pieces; i++)
+        phi_gemv_run(m->pieces[i], m->narrow, parallel, m->part + i * PHI_RIDGE_PIECE);
 }
 
 size_t phi_ridge_model_run(struct phi_ridge_model *m, const float *const *x,
@@ -270,7 +386,10 @@ size_t phi_ridge_model_run(struct phi_ridge_model *m, const float *const *x,
     for (size_t l = 0; l < m->n_lags; l++) {
         if (!x[l])
             continue;
-        phi_gemv_run(m->weights[l], x[l], parallel, m->part);
+        if (m->n_train)
+            run_dual(m, x[l], parallel);
+        else
+            phi_gemv_run(m->weights[l], x[l], parallel, m->part);
         for (size_t k = 0; k < m->t; k++)
             ret[k] += (float)m->part[k];
         n_used++;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * The model file of `phos fit ridge` (docs/formats.md, kind "ridge") as a decoder: features of a
- * moment from the volumes some TR later. Opening is set-up code and may block on the disk; the rest
- * neither allocates nor blocks. One object, one thread.
+ * moment from the volumes some TR later. Where coefficients were kept dual, a volume is multiplied
+ * with the training volumes and the result with the coefficients, which for many features reads far
+ * less than weights would. Opening is set-up code and may block on the disk; the rest neither
+ * allocates nor blocks. One object, one thread.
  */
 #ifndef PLUGINS_DECODER_COMMON_RIDGE_FILE_H
 #define PLUGINS_DECODER_COMMON_RIDGE_FILE_H
@@ -15,6 +17,7 @@
 #include "phosphene/status.h"
 
 #define PHI_RIDGE_MAX_LAGS 32
+#define PHI_RIDGE_PIECE    16384
 
 struct phi_ridge_model {
     size_t t, q, n_lags;
@@ -26,8 +29,14 @@ struct phi_ridge_model {
     uint32_t *voxels;                             /* [q] ascending */
     uint64_t layout;                              /* ph_layout_hash of them */
     struct ph_geometry geometry;
-    char *chain;  /* the filters it was fitted behind; "" for none */
-    double *part; /* [t] scratch */
+    char *chain;              /* the filters it was fitted behind; "" for none */
+    double *part;             /* [t] scratch */
+    size_t n_train;           /* training volumes of a dual file, else 0 */
+    struct phi_gemv *train;   /* their products with a volume */
+    struct phi_gemv **pieces; /* [n_pieces] coefficients of PHI_RIDGE_PIECE features each */
+    size_t n_pieces;
+    double *products; /* [n_train] scratch */
+    float *narrow;    /* [n_train] scratch */
 };
 
 /* What is known without the weights: sizes, lags, place, chain. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * decoder/ridge: estimates are intercept + sum of weights times delayed volumes, of vectors and of
  * whole volumes alike, each about its own moment; a missing volume counts as the training mean and
- * is told by `share`; runs and files that do not fit are refused by name. */
+ * is told by `share`; dual coefficients with their training volumes give the same; runs and files
+ * that do not fit are refused by name. */
 #include <math.h>
 
 #include "base/rng.h"
@@ -183,6 +184,85 @@ static void refused(const struct setup *s, const struct ph_spec *in, const char 
     assert_null(rig);
 }
 
+enum { N_TRAIN = 7 };
+
+/* The same decoder kept dual: coefficients of training volumes, for one lag. */
+static void write_dual(const struct setup *s, const float *dual, const float *train,
+                       const float *scale, size_t n_rows)
+{
+    const struct ph_geometry *g = &s->volumes.geometry;
+    char grid[256];
+    const struct phi_safetensors_tensor tensors[] = {
+        {"dual", PHI_SAFETENSORS_F32, 2, {n_rows, T}, dual, 0, 0},
+        {"train", PHI_SAFETENSORS_F32, 2, {N_TRAIN, Q}, train, 0, 0},
+        {"voxel_scale", PHI_SAFETENSORS_F32, 1, {Q}, scale, 0, 0},
+        {"intercept", PHI_SAFETENSORS_F32, 1, {T}, s->intercept, 0, 0},
+        {"lags", PHI_SAFETENSORS_I32, 1, {1}, &s->lags[1], 0, 0},
+        {"voxel_mean", PHI_SAFETENSORS_F32, 1, {Q}, s->mean, 0, 0},
+        {"voxel_index", PHI_SAFETENSORS_I32, 1, {Q}, s->index, 0, 0},
+        {"residual_sd", PHI_SAFETENSORS_F32, 1, {T}, s->sd, 0, 0}};
+    const struct phi_safetensors_pair pairs[] = {{"phosphene.kind", "ridge"},
+                                                 {"phosphene.version", "1"},
+                                                 {"phosphene.grid", grid},
+                                                 {"phosphene.tr_s", "2"},
+                                                 {"chain", ""}};
+    const struct phi_safetensors_content content = {tensors, 8, pairs, 5};
+    int used = snprintf(grid, sizeof grid, "4 3 2");
+    struct ph_error err;
+
+    for (int i = 0; i < 12; i++)
+        used += snprintf(grid + used, sizeof grid - (size_t)used, " %.9g", g->affine[i / 4][i % 4]);
+    assert_ok(phi_safetensors_write(s->path, &content, &err), err);
+}
+
+/* The estimate of feature k from volume x by the definition; voxel 4 does not act. */
+static double expected_dual(const struct setup *s, const float (*dual)[T], const float (*train)[Q],
+                            const float *scale, size_t volume, size_t k)
+{
+    double sum = (double)s->intercept[k];
+
+    for (size_t i = 0; i < N_TRAIN; i++)
+        for (size_t v = 0; v < Q; v++)
+            if (v != 4)
+                sum += (double)dual[i][k] * (double)train[i][v] *
+                       (double)(s->x[volume][v] - s->mean[v]) / (double)scale[v];
+    return sum;
+}
+
+static void dual_coefficients_estimate_too(void **state)
+{
+    static struct setup s;
+    static float dual[N_TRAIN][T], train[N_TRAIN][Q], scale[Q];
+    struct phi_rng rng;
+    struct rig *rig;
+
+    (void)state;
+    open_setup(&s);
+    phi_rng_init(&rng, 6, 0);
+    phi_rng_normal_f32(&rng, train[0], sizeof train / sizeof **train);
+    phi_rng_normal_f32(&rng, dual[0], sizeof dual / sizeof **dual);
+    for (size_t v = 0; v < Q; v++)
+        scale[v] = v == 4 ? 0 : 15 + (float)v;
+    write_dual(&s, dual[0], train[0], scale, N_TRAIN);
+    rig = rig_open("decoder/ridge", s.params, &s.vectors);
+    for (size_t i = 0; i < N_VOLUMES; i++)
+        assert_int_equal(rig_push(rig, s.x[i], 0), PH_OK);
+    assert_int_equal(rig_count(rig), N_VOLUMES);
+    for (size_t i = 0; i < N_VOLUMES; i++)
+        for (size_t k = 0; k < T; k++)
+            assert_near(
+                ((const float *)rig_at(rig, i)->data)[k],
+                expected_dual(&s, (const float(*)[T])dual, (const float(*)[Q])train, scale, i, k),
+                2e-4);
+    rig_close(&rig);
+    dual[3][2] = NAN;
+    write_dual(&s, dual[0], train[0], scale, N_TRAIN);
+    refused(&s, &s.vectors, "feature 2 has coefficients that are not numbers");
+    write_dual(&s, dual[0], train[0], scale, N_TRAIN - 1);
+    refused(&s, &s.vectors, "6 rows of coefficients (of type F32) for 7 training volumes");
+    tempdir_remove(&s.dir);
+}
+
 static void what_does_not_fit_is_refused(void **state)
 {
     static struct setup s;
@@ -212,6 +292,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(estimates_of_delayed_volumes),
         cmocka_unit_test(missing_volumes),
+        cmocka_unit_test(dual_coefficients_estimate_too),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };
     return cmocka_run_group_tests_name("decoder/ridge", tests, NULL, NULL);
