@@ -139,12 +139,13 @@ class Study(unittest.TestCase):
         noise = self.rng.integers(0, 256, shown.shape).astype("u1")
         _, metadata = tensors.read(self.path("z.st"))
         self.write_decoded("right.st", z, metadata=metadata)
+        self.phos("axes", "z.st", "test", "--out", "axes.st")
         self.write_decoded("far.st", 0 * z)
         self.write_decoded("eigenface.st", z, noisy)
         self.write_decoded("identity.st", z, noise)
         answer = json.loads(self.study("--dand", "right.st", "--dand", "far.st", "--eigenface", "eigenface.st",
                                        "--eigenface", "eigenface.st", "--identity", "identity.st",
-                                       "--identity", "identity.st").stdout)
+                                       "--identity", "identity.st", "--axes", "axes.st").stdout)
         table = {row["method"]: row for row in answer["table"]}
         metrics = ("feature_distance", "feature_mse", "pixel_r", "ssim")
         for metric in metrics:  # drawn from the true latents: the ceiling itself
@@ -164,6 +165,15 @@ class Study(unittest.TestCase):
                                - table["identity, subject 2"]["ssim"]["mean"], delta=1e-5)
         self.assertGreater(gain["ssim"]["ci95"][0], 0)
         self.assertEqual(len(answer["attributes"]["ssim"]["r"]), 47)
+        axes, axes_metadata = tensors.read(self.path("axes.st"))
+        self.assertEqual(axes_metadata["latents.space"], metadata["latents.space"])
+        read = z @ axes["axes"].T  # slope and intercept do not change a correlation with slope above 0
+        truth = tensors.read(self.path("test", "stimuli.safetensors"))[0]["attributes"]
+        r = np.array([np.corrcoef(read[:, k], truth[:, k])[0, 1] for k in range(47)])
+        found = answer["decoded_attributes"][0]["r"]
+        for k, name in enumerate(axes_metadata["attribute_names"].split("\n")):
+            self.assertAlmostEqual(found[name], r[k] * np.sign(axes["slope"][k]), delta=1e-3)
+        self.assertEqual(answer["decoded_attributes"][1]["mean_r"], 0)  # always the mean face
         for name in ("reconstructions", "traversals", "interpolation", "samples"):
             self.assert_drawn("study", name + ".png")
         with open(self.path("study", "table.txt")) as f:
@@ -178,6 +188,10 @@ class Study(unittest.TestCase):
         self.assertIn("latents", self.study("--dand", "wide.st", code=65).stderr)
         self.write_decoded("other.st", z, metadata={"latents.space": "00000000"})
         self.assertIn("another model", self.study("--dand", "other.st", code=65).stderr)
+        axes, metadata = tensors.read(self.path("axes.st"))
+        tensors.write(self.path("axes.st"), axes, dict(metadata, **{"latents.space": "00000000"}))
+        self.write_decoded("right.st", z)
+        self.assertIn("axes of another model", self.study("--dand", "right.st", "--axes", "axes.st", code=65).stderr)
         self.study(code=2)
         self.study("--dand", "wide.st", "--eigenface", "a", "--eigenface", "b", code=2)
 

@@ -243,7 +243,7 @@ static enum ph_status write_report(const struct study *study, const json_t *repo
 
 static enum ph_status work(struct study *study, json_t **ret_report, struct ph_error *reterr)
 {
-    json_t *differences = NULL, *attributes = NULL;
+    json_t *differences = NULL, *attributes = NULL, *axes = NULL;
     enum ph_status status = eval_faces_open(study->args->model, &study->faces, reterr);
 
     if (status == PH_OK)
@@ -256,11 +256,14 @@ static enum ph_status work(struct study *study, json_t **ret_report, struct ph_e
         status = study_differences(study, &differences, reterr);
     if (status == PH_OK)
         status = study_attributes(study, &attributes, reterr);
+    if (status == PH_OK)
+        status = study_axes(study, &axes, reterr);
     if (status != PH_OK) {
         json_decref(differences);
+        json_decref(attributes);
         return status;
     }
-    *ret_report = study_json(study, differences, attributes);
+    *ret_report = study_json(study, differences, attributes, axes);
     if (mkdir(study->args->out, 0777) != 0 && errno != EEXIST)
         return phi_error_os(reterr, PH_E_IO, errno, "cannot make the folder %s", study->args->out);
     status = write_report(study, *ret_report, reterr);
@@ -293,6 +296,8 @@ static int run_dand(const struct cli_command *self, int argc, char **argv)
          "decoded to some components of the pixels"},
         {CLI_LIST, "identity", &a.files[STUDY_IDENTITY], "FILE",
          "decoded to all components: the pixels themselves"},
+        {CLI_TEXT, "axes", &a.axes, "FILE",
+         "phos axes: attributes of the decoded faces, against those shown"},
         {CLI_TEXT, "out", &a.out, "DIR", "folder for the table and the sheets"},
         {CLI_INT, "draws", &a.n_draws, "N", "draws of nulls and intervals (1000)"},
         {CLI_INT, "seed", &a.seed, "N", "of draws and prior samples (0)"},

@@ -13,6 +13,7 @@
 #include "decode/paired.h"
 #include "eval/faces.h"
 #include "tools/stimuli/set.h"
+#include "train/encoder.h"
 
 #define STUDY_MAX_SUBJECTS 8
 #define STUDY_MAX_METHODS  (4 * STUDY_MAX_SUBJECTS + 2)
@@ -49,6 +50,7 @@ struct study_subject {
 struct study_args {
     struct cli_list files[STUDY_N_KINDS]; /* phos decode; LINEAR comes with DAND's */
     const char *model, *stimuli, *out;
+    const char *axes; /* phos axes of the model's latents, or NULL */
     int64_t n_draws, seed;
     bool json;
 };
@@ -82,11 +84,19 @@ PH_NODISCARD enum ph_status study_differences(const struct study *study, json_t 
 PH_NODISCARD enum ph_status study_attributes(const struct study *study, json_t **ret_json,
                                              struct ph_error *reterr);
 
+/* With args->axes: each subject's attributes as read along the axes of the decoded latents, and
+ * their correlation over pictures with those shown; the mean against shuffled pictures. A new
+ * array, empty without axes. */
+PH_NODISCARD enum ph_status study_axes(const struct study *study, json_t **ret_json,
+                                       struct ph_error *reterr);
+void study_axes_text(const json_t *list, FILE *file);
+
 /* reconstructions.png, traversals.png, interpolation.png and samples.png in args->out. */
 PH_NODISCARD enum ph_status study_sheets(struct study *study, struct ph_error *reterr);
 
 /* The table as JSON (a new object) and as text in `file`. */
-json_t *study_json(const struct study *study, json_t *differences, json_t *attributes);
+json_t *study_json(const struct study *study, json_t *differences, json_t *attributes,
+                   json_t *axes);
 void study_text(const struct study *study, const json_t *report, FILE *file);
 
 #endif

@@ -6,7 +6,7 @@
 
 #define N_STRONGEST 5
 
-json_t *study_json(const struct study *study, json_t *differences, json_t *attributes)
+json_t *study_json(const struct study *study, json_t *differences, json_t *attributes, json_t *axes)
 {
     json_t *table = json_array();
 
@@ -24,12 +24,12 @@ json_t *study_json(const struct study *study, json_t *differences, json_t *attri
         }
         (void)json_array_append_new(table, row);
     }
-    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "model", study->args->model,
-                     "null", "shuffled pairing of pictures; intervals from resampled pictures",
-                     "pictures", (json_int_t)study->n, "subjects", (json_int_t)study->n_subjects,
-                     "draws", (json_int_t)study->args->n_draws, "seed",
-                     (json_int_t)study->args->seed, "table", table, "differences", differences,
-                     "attributes", attributes);
+    return json_pack(
+        "{s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "model", study->args->model, "null",
+        "shuffled pairing of pictures; intervals from resampled pictures", "pictures",
+        (json_int_t)study->n, "subjects", (json_int_t)study->n_subjects, "draws",
+        (json_int_t)study->args->n_draws, "seed", (json_int_t)study->args->seed, "table", table,
+        "differences", differences, "attributes", attributes, "decoded_attributes", axes);
 }
 
 static void print_table(const struct study *study, FILE *file)
@@ -106,4 +106,5 @@ void study_text(const struct study *study, const json_t *report, FILE *file)
         fprintf(file, "\ncorrelation of DAND's score with attributes, over pictures\n");
     json_object_foreach(json_object_get(report, "attributes"), metric, relation)
         print_strongest(metric, relation, file);
+    study_axes_text(json_object_get(report, "decoded_attributes"), file);
 }
