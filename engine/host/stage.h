@@ -86,8 +86,9 @@ void phi_stage_wake(struct phi_stage *stage);
 /* Gives the stage new values; the caller keeps them alive until the next update or destroy. */
 void phi_stage_update(struct phi_stage *stage, const struct phi_params *params);
 
-/* Appends "name(key=value ...)" with every parameter but those ASIDE in table order: the canonical text of a filter
- * in a chain. Of a path only the file's name counts, so that a model can move between machines. */
+/* Appends "name(key=value ...)" with every parameter but those ASIDE in table order: the canonical
+ * text of a filter in a chain. Of a path only the file's name counts, so that a model can move
+ * between machines. */
 void phi_stage_describe(const struct ph_stage_type *type, const struct phi_params *params,
                         struct phi_str *out);
 

@@ -106,6 +106,7 @@ def check_volumes(folder):
     for t in (JUMP, GONE):
         check(t in censored, 'volume %d is censored: %r' % (t, censored))
     check(set(censored) <= {EMPTY, JUMP, JUMP + 1, GONE, GONE + 1, EMPTY + 1}, 'only those: %r' % censored)
+    check(sum(name.startswith('motion_outlier') for name in confounds) == len(censored), 'outlier columns')
     check('volume %d moved by' % JUMP in log, 'the jump is told: ' + log)
     check('volume %d does not match' % GONE in log, 'the missing head is told: ' + log)
     for t in (NAN, INF, EMPTY):  # marked invalid: nothing is measured on them behind realignment

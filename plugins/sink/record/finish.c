@@ -11,7 +11,7 @@
 #include "io/bids.h"
 #include "io/journal_read.h"
 #include "io/safetensors.h"
-#include "record.h"
+#include "outliers.h"
 
 #define MAX_RUN_FILE ((size_t)1 << 20)
 
@@ -198,7 +198,9 @@ static enum ph_status place_tables(struct record *r, const struct places *places
     enum ph_status status;
 
     (void)snprintf(path, sizeof path, "%s_desc-confounds_timeseries.tsv", places->stem);
-    status = place_table(r, r->quality, "quality.tsv", path, reterr);
+    status = record_outlier_columns(r->outliers, r->quality, r->confounds, reterr);
+    if (!status)
+        status = place_table(r, r->confounds, "confounds.tsv", path, reterr);
     if (status)
         return status;
     (void)snprintf(path, sizeof path, "%s_desc-regions_timeseries.tsv", places->stem);
@@ -299,6 +301,7 @@ static enum ph_status export_journal(const struct record *r, const struct places
 enum ph_status record_finish(struct record *r, struct ph_error *reterr)
 {
     struct places *places = phi_calloc(1, sizeof *places);
+    static const char *const spools[] = {"latents.spool", "outliers.spool", "quality.tsv"};
     char spool[PHI_PATH_MAX];
     enum ph_status status;
 
@@ -313,8 +316,10 @@ enum ph_status record_finish(struct record *r, struct ph_error *reterr)
         !(status = copy_run_file(r, places, reterr)))
         status = export_journal(r, places, reterr);
     phi_free(places);
-    if (!status && record_path(r, "latents.spool", spool)) {
-        (void)unlink(spool);
+    if (!status) {
+        for (size_t i = 0; i < sizeof spools / sizeof *spools; i++)
+            if (record_path(r, spools[i], spool))
+                (void)unlink(spool);
         (void)rmdir(r->part_dir);
     }
     if (!status && r->failed)

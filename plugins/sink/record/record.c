@@ -5,7 +5,7 @@
  * exported beside it. Everything is written into a folder under way and given its place at the end;
  * after a crash the restarted run writes it anew from the journal.
  */
-#include "record.h"
+#include "outliers.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -105,6 +105,8 @@ static enum ph_status record_init(void *state, const void *params, const struct 
         r->motion[i] = NAN;
     if (!(r->quality = open_part(r, "quality.tsv", quality_head, reterr)) ||
         !(r->regions = open_part(r, "regions.tsv", "", reterr)) ||
+        !(r->outliers = open_part(r, "outliers.spool", "", reterr)) ||
+        !(r->confounds = open_part(r, "confounds.tsv", "", reterr)) ||
         !(r->latency = open_part(r, "latency.tsv", latency_head, reterr)) ||
         !(r->latents = open_part(r, "latents.spool", "", reterr)))
         return PH_E_IO;
@@ -146,6 +148,10 @@ static void write_quality(struct record *r, const struct ph_frame *frame)
     phi_str_addf(&line, "\t%llu\t%d\t%d\n", (unsigned long long)frame->index,
                  (frame->flags & PH_FLAG_GAP) != 0, (frame->flags & PH_FLAG_CENSORED) != 0);
     (void)fwrite(line.text, 1, line.length, r->quality);
+    if (frame->flags & (uint32_t)PH_FLAG_DUMMY)
+        record_outlier_note(r->outliers, r->n_volumes, RECORD_UNSETTLED);
+    else if (frame->flags & (uint32_t)PH_FLAG_CENSORED)
+        record_outlier_note(r->outliers, r->n_volumes, RECORD_MOTION);
     r->n_volumes++;
 }
 
@@ -274,8 +280,8 @@ static enum ph_status record_process(void *state, struct ph_io *io)
     default:
         break;
     }
-    if (!r->failed &&
-        (ferror(r->quality) || ferror(r->latency) || ferror(r->latents) || ferror(r->regions))) {
+    if (!r->failed && (ferror(r->quality) || ferror(r->latency) || ferror(r->latents) ||
+                       ferror(r->regions) || ferror(r->outliers))) {
         r->failed = true;
         r->host->log(r->host->self, PH_LOG_ERROR, "record.write",
                      "results cannot be written: %s; the journal is not touched by this",
@@ -308,6 +314,10 @@ static void record_fini(void *state)
         (void)fclose(r->latents);
     if (r->regions)
         (void)fclose(r->regions);
+    if (r->outliers)
+        (void)fclose(r->outliers);
+    if (r->confounds)
+        (void)fclose(r->confounds);
 }
 
 static const struct ph_stage_ops ops = {

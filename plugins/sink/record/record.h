@@ -32,7 +32,7 @@ struct record {
     const struct params *params;
     const struct ph_host *host;
     char part_dir[PHI_PATH_MAX]; /* "<run_dir>/derivatives.part", renamed into place at the end */
-    FILE *quality, *latency, *latents, *regions;
+    FILE *quality, *latency, *latents, *regions, *outliers, *confounds;
     uint64_t n_latents, n_images, n_volumes;
     uint32_t q; /* latent components; 0 before the first */
     char decoder[32];

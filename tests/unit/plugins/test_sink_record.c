@@ -81,7 +81,9 @@ static void push_run(void)
                                   .dims = {10},
                                   .index = t,
                                   .data = values,
-                                  .flags = t == 1 ? PH_FLAG_GAP : 0};
+                                  .flags = t == 0   ? PH_FLAG_DUMMY
+                                           : t == 1 ? PH_FLAG_GAP
+                                                    : PH_FLAG_CENSORED};
         struct ph_frame lat = {.kind = PH_FRAME_LATENT,
                                .dtype = PH_DTYPE_F32,
                                .rank = 2,
@@ -139,7 +141,11 @@ static void check_results(void)
               err);
     assert_int_equal(strncmp((char *)text, "framewise_displacement\tdvars\t", 29), 0);
     assert_non_null(strstr((char *)text, "\n0.25\tn/a\t"));
-    assert_non_null(strstr((char *)text, "\t1\t1\t0\n")); /* volume 1, missing, not censored */
+    assert_non_null(
+        strstr((char *)text, "\tcensored\tnon_steady_state_outlier00\tmotion_outlier00\n"));
+    assert_non_null(strstr((char *)text, "\t0\t0\t0\t1\t0\n")); /* volume 0 had not settled */
+    assert_non_null(strstr((char *)text, "\t1\t1\t0\t0\t0\n")); /* 1 is missing, not censored */
+    assert_non_null(strstr((char *)text, "\t2\t0\t1\t0\t1\n"));
     assert_non_null(strstr((char *)text, "\trmsd\ttrans_x_derivative1\t"));
     assert_non_null(strstr((char *)text, "\t0.5\t0.25\t0.25\t0\t0\t0\t"));
     assert_non_null(strstr((char *)text, "\t0.5\t1\t0.25\t0\t0\t0\t")); /* rot_x: change, square */
