@@ -10,6 +10,7 @@
 #include "models/dand.h"
 #include "models/dcgan.h"
 #include "models/vae.h"
+#include "nn/init.h"
 #include "nn/layers.h"
 #include "plugins/generator/common/weights_file.h"
 #include "train/net.h"
@@ -216,6 +217,8 @@ static enum ph_status draw(const struct phi_safetensors *file, const struct draw
         status = phi_graph_check(net.graph, reterr);
     if (status == PH_OK)
         status = phi_tape_create(net.graph, weights, NULL, &net.tape, reterr);
+    if (status == PH_OK)
+        status = phi_weights_check_used(weights, net.graph, kind->prefix, reterr);
     if (status == PH_OK) {
         fill_inputs(&net, &d, n_side, seed);
         status = phi_tape_forward(net.tape, d.batch_statistics);

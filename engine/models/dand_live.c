@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "nn/init.h"
 
 struct phi_dand_live {
     struct phi_plan *plan;
@@ -30,6 +31,8 @@ static enum ph_status build(struct phi_dand_live *live, const struct phi_weights
     status = phi_graph_check(graph, reterr);
     if (status == PH_OK)
         status = phi_plan_create(&request, options, &live->plan, reterr);
+    if (status == PH_OK)
+        status = phi_weights_check_used(weights, graph, "dand.g.", reterr);
     phi_graph_destroy(&graph);
     return status;
 }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "nn/init.h"
 
 struct phi_prednet_live {
     struct phi_prednet_config config;
@@ -105,6 +106,8 @@ static enum ph_status build(struct phi_prednet_live *live, const struct phi_weig
     status = phi_graph_check(graph, reterr);
     if (status == PH_OK)
         status = phi_plan_create(&request, options ? &options->plan : NULL, &live->plan, reterr);
+    if (status == PH_OK)
+        status = phi_weights_check_used(weights, graph, "prednet.", reterr);
     phi_graph_destroy(&graph);
     return status;
 }

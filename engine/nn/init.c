@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/str.h"
 
 static struct phi_rng rng_of(const struct phi_param *param, uint64_t seed)
 {
@@ -175,4 +176,20 @@ enum ph_status phi_init_graph(struct phi_weights *params, const struct phi_graph
             status = phi_init_param(param, rule, value, seed);
     }
     return status == PH_E_NOMEM ? phi_error_nomem(reterr, "initial values", 1) : status;
+}
+
+enum ph_status phi_weights_check_used(const struct phi_weights *params,
+                                      const struct phi_graph *graph, const char *prefix,
+                                      struct ph_error *reterr)
+{
+    for (size_t i = 0; i < phi_weights_count(params); i++) {
+        const char *name = phi_weights_at(params, i)->name;
+
+        if (phi_str_starts(name, prefix) && phi_graph_find(graph, name) < 0)
+            return phi_error(reterr, PH_E_FORMAT,
+                             "tensor '%s' belongs to no layer of this network: the file is of "
+                             "another one, or its metadata state other sizes",
+                             name);
+    }
+    return PH_OK;
 }

@@ -36,4 +36,10 @@ PH_NODISCARD enum ph_status phi_init_graph(struct phi_weights *params,
                                            const struct phi_graph *graph, enum phi_init rule,
                                            float value, uint64_t seed, struct ph_error *reterr);
 
+/* Refuses a parameter whose name begins with `prefix` and that no layer of `graph` uses: a file of
+ * another network, which would be drawn from in part. Errors: _FORMAT with its name. */
+PH_NODISCARD enum ph_status phi_weights_check_used(const struct phi_weights *params,
+                                                   const struct phi_graph *graph,
+                                                   const char *prefix, struct ph_error *reterr);
+
 #endif

@@ -200,6 +200,7 @@ static void what_does_not_fit_is_refused(void **state)
     struct setup s;
     struct ph_spec in = rig_latents(N_LATENT + 1);
     struct rig *rig = NULL;
+    struct phi_param *surplus;
     struct ph_error err = {0};
 
     (void)state;
@@ -217,6 +218,13 @@ static void what_does_not_fit_is_refused(void **state)
     assert_int_equal(rig_try_open(rig_type("generator/dand"), s.params, &in, &rig, &err),
                      PH_E_FORMAT);
     assert_non_null(strstr(err.text, "dand.g.deconv.2.weight"));
+    phi_weights_find(s.weights, "dand.g.deconv.2.weight")->value.data[7] = 0;
+    assert_ok(phi_weights_add(s.weights, "dand.g.deconv.6.weight", PHI_SHAPE(3), &surplus, &err),
+              err);
+    write_model(&s, "5");
+    assert_int_equal(rig_try_open(rig_type("generator/dand"), s.params, &in, &rig, &err),
+                     PH_E_FORMAT);
+    assert_non_null(strstr(err.text, "dand.g.deconv.6.weight"));
     assert_null(rig);
     close_setup(&s);
 }
