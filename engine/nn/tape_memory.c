@@ -90,7 +90,7 @@ static bool runs_in_place(const struct layout *l, int i)
     enum phi_unary fn = (enum phi_unary)node->a[0];
 
     if (node->op != PHI_OP_UNARY || l->n_users[node->in[0]] != 1 ||
-        !phi_op_unary_in_place(fn, node->f))
+        !phi_op_unary_in_place((int)fn, node->f))
         return false;
     from = phi_graph_node(l->tape->graph, node->in[0]);
     return from->name[0] == '\0' &&
