@@ -87,7 +87,8 @@ static enum ph_status fill(struct phi_display *display, struct ph_error *reterr)
     const struct phi_scene_config scene = {.label = config->label,
                                            .stimulus = config->stimulus,
                                            .stimulus_context = config->stimulus_context,
-                                           .axes = config->axes};
+                                           .axes = config->axes,
+                                           .truth = config->truth};
     enum ph_status status = phi_feed_scene(display->view, &scene, &display->scene, reterr);
 
     if (status != PH_OK)

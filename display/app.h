@@ -29,6 +29,8 @@ struct phi_display_config {
     void *stimulus_context;
     const struct phi_panel
         *axes; /* of the decoder's latents, for the panel of attributes; or NULL */
+    const struct phi_truth
+        *truth; /* latents of the stimuli, for the running calibration; or NULL */
     /* Saves a picture rgb[height][width][3]; called by the screenshot key. NULL: no key. */
     void (*screenshot)(void *context, const uint8_t *rgb, int width, int height);
     void *screenshot_context;

@@ -107,13 +107,20 @@ static bool take_shown(struct phi_view *view, struct phi_scene *scene)
 static bool take_latent(struct phi_view *view, struct phi_scene *scene)
 {
     const struct ph_frame *latent;
+    bool any = false;
     size_t newest;
 
-    if (!scene->config.axes || !phi_view_newest_slot(view, &newest) ||
-        !phi_view_latent(view, newest, &latent) || !latent)
+    if ((!scene->config.axes && !scene->config.truth) || !phi_view_newest_slot(view, &newest))
         return false;
-    phi_scene_set_latent(scene, latent);
-    return true;
+    for (size_t slot = 0; slot < PHI_VIEW_SLOTS; slot++) {
+        if (!phi_view_latent(view, slot, &latent) || !latent)
+            continue;
+        any = true;
+        phi_scene_calibrate(scene, latent);
+        if (slot == newest)
+            phi_scene_set_latent(scene, latent);
+    }
+    return any;
 }
 
 static bool take_pictures(struct phi_view *view, struct phi_scene *scene, size_t g)

@@ -56,7 +56,7 @@ static unsigned n_curves(const struct phi_scene *scene)
 
     for (unsigned i = 0; i < PHI_SHOWN_CURVES; i++)
         n += scene->curves[i].n_traces > 0;
-    return n;
+    return n + (scene->calibrated.n_traces > 0);
 }
 
 static void draw_curves(const struct view *v, struct phi_rect rect)
@@ -68,15 +68,18 @@ static void draw_curves(const struct view *v, struct phi_rect rect)
 
     if (n == 0)
         phi_text(v->canvas, v->fonts->normal, rect.x + rect.w / 2, rect.y + rect.h / 2,
-                 PHI_ALIGN_CENTRE, PHI_COLOUR_STALE, "no filter of this run shows curves");
-    for (unsigned i = 0; i < PHI_SHOWN_CURVES; i++) {
-        if (v->scene->curves[i].n_traces == 0)
+                 PHI_ALIGN_CENTRE, PHI_COLOUR_STALE, "nothing in this run shows curves");
+    for (unsigned i = 0; i <= PHI_SHOWN_CURVES; i++) {
+        const struct phi_shown_curves *curves =
+            i < PHI_SHOWN_CURVES ? &v->scene->curves[i] : &v->scene->calibrated;
+
+        if (curves->n_traces == 0)
             continue;
         phi_curves_draw(v->canvas, v->fonts->small,
                         (struct phi_rect){rect.x + k % columns * rect.w / columns,
                                           rect.y + k / columns * rect.h / rows, rect.w / columns,
                                           rect.h / rows},
-                        &v->scene->curves[i]);
+                        curves);
         k++;
     }
 }

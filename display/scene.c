@@ -53,6 +53,8 @@ enum ph_status phi_scene_create(const struct phi_scene_config *config, struct ph
     if (!(scene->config.stale_s > 0))
         scene->config.stale_s = 2 * config->tr_s;
     status = take_pictures(scene);
+    if (status == PH_OK && config->truth)
+        status = phi_calibration_create(config->truth, &scene->calibration);
     if (status != PH_OK) {
         phi_scene_destroy(&scene);
         return status;
@@ -72,6 +74,7 @@ void phi_scene_destroy(struct phi_scene **scene)
     phi_free((*scene)->volume);
     for (unsigned i = 0; i < PHI_SHOWN_MAPS; i++)
         phi_free((*scene)->maps[i].values);
+    phi_calibration_destroy(&(*scene)->calibration);
     phi_free(*scene);
     *scene = NULL;
 }
@@ -260,6 +263,12 @@ void phi_scene_set_latent(struct phi_scene *scene, const struct ph_frame *latent
     phi_panel_measure(axes, latent->data, &scene->along);
     scene->stated = latent->u.latent;
     scene->has_along = true;
+}
+
+void phi_scene_calibrate(struct phi_scene *scene, const struct ph_frame *latent)
+{
+    if (scene->calibration && phi_calibration_add(scene->calibration, latent))
+        phi_calibration_curves(scene->calibration, &scene->calibrated);
 }
 
 /* Where the strongest value stands. */

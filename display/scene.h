@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "display/calibration.h"
 #include "display/panel.h"
 #include "display/plot.h"
 #include "phosphene/frame.h"
@@ -78,8 +79,9 @@ struct phi_scene_config {
     const char *label;         /* what kind of data is shown, "" for real ones */
     phi_stimulus_fn *stimulus; /* or NULL */
     void *stimulus_context;
-    const struct phi_panel *axes; /* of the decoder's latents, or NULL; must outlive the scene */
-    double stale_s;               /* a statement older than this is marked; 0: 2 TR */
+    const struct phi_panel *axes;  /* of the decoder's latents, or NULL; must outlive the scene */
+    const struct phi_truth *truth; /* of the stimuli, or NULL; must outlive the scene */
+    double stale_s;                /* a statement older than this is marked; 0: 2 TR */
 };
 
 struct phi_scene {
@@ -98,6 +100,8 @@ struct phi_scene {
     bool has_volume;
     struct phi_scene_map maps[PHI_SHOWN_MAPS];
     struct phi_shown_curves curves[PHI_SHOWN_CURVES]; /* n_traces 0: none yet */
+    struct phi_calibration *calibration;              /* NULL without config.truth */
+    struct phi_shown_curves calibrated;               /* its curves; n_traces 0: none yet */
     float grey_low, grey_high;
 
     struct phi_history motion_mm[3], motion_deg[3], fd, std_dvars, tsnr, global_signal, latency_ms;
@@ -136,6 +140,8 @@ void phi_scene_set_now(struct phi_scene *scene, const struct ph_frame *image, in
 /* The newest statement, [2][n]: measured along the axes, where there are axes of so many latents.
  */
 void phi_scene_set_latent(struct phi_scene *scene, const struct ph_frame *latent);
+/* A statement about any trial, where its stimulus's true latents are known. */
+void phi_scene_calibrate(struct phi_scene *scene, const struct ph_frame *latent);
 /* The newest map in place `slot`. */
 void phi_scene_set_map(struct phi_scene *scene, size_t slot, const struct phi_shown_map *map);
 /* The newest curves in place `slot`. */

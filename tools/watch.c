@@ -31,6 +31,10 @@ struct watch {
     struct phi_panel panel; /* n is 0 where there are no axes */
     float *directions;      /* [panel.n][panel.p] */
     uint64_t space;         /* of the axes' latents, 0 unknown */
+    char truth_path[PHI_PATH_MAX];
+    struct phi_truth truth; /* n is 0 where it is not known */
+    float *true_latents;    /* [truth.n][truth.p] */
+    uint64_t truth_space;   /* of them, 0 unknown */
     unsigned n_screenshots;
 };
 
@@ -61,6 +65,7 @@ static const struct setting {
     {"subject.photodiode", FLAG, offsetof(struct watch, config.subject.photodiode), 0, 1},
     {"stimuli", PATH, offsetof(struct watch, stimuli_path), 0, 0},
     {"axes", PATH, offsetof(struct watch, axes_path), 0, 0},
+    {"truth", PATH, offsetof(struct watch, truth_path), 0, 0},
     {"label", TEXT, offsetof(struct watch, label), 0, MAX_TEXT},
     {"hold_s", REAL, offsetof(struct watch, hold_s), -1, 1e6},
     {"refresh_hz", REAL, offsetof(struct watch, config.refresh_hz), 0, 1000},
@@ -265,6 +270,38 @@ static enum ph_status open_axes(struct watch *watch, struct ph_error *reterr)
     return status;
 }
 
+static enum ph_status load_truth(const struct phi_safetensors *file, struct watch *watch,
+                                 struct ph_error *reterr)
+{
+    const size_t any[2] = {0, 0};
+    const struct phi_safetensors_tensor *tensor;
+    const char *space = phi_safetensors_metadata(file, "latents.space");
+    enum ph_status status = phi_safetensors_expect(file, "latents", 2, any, &tensor, reterr);
+
+    if (status == PH_OK)
+        status = phi_safetensors_load_f32(file, "latents", 2, tensor->shape, &watch->true_latents,
+                                          reterr);
+    if (status != PH_OK)
+        return status;
+    watch->truth = (struct phi_truth){tensor->shape[0], tensor->shape[1], watch->true_latents};
+    watch->truth_space = space ? ph_space_hash(space) : 0;
+    return PH_OK;
+}
+
+static enum ph_status open_truth(struct watch *watch, struct ph_error *reterr)
+{
+    struct phi_safetensors *file = NULL;
+    enum ph_status status;
+
+    if (!watch->truth_path[0])
+        return PH_OK;
+    status = phi_safetensors_open(watch->truth_path, &file, reterr);
+    if (status == PH_OK)
+        status = load_truth(file, watch, reterr);
+    phi_safetensors_close(&file);
+    return status;
+}
+
 /* Puts the setting's place before what was wrong with its file. */
 static void refuse_file(const struct phi_run *run, const char *key, struct ph_error *reterr)
 {
@@ -288,6 +325,11 @@ static enum ph_status read_all(const struct phi_run *run, bool with_files, struc
         status = open_axes(watch, reterr);
         if (status != PH_OK)
             refuse_file(run, "axes", reterr);
+    }
+    if (status == PH_OK && with_files) {
+        status = open_truth(watch, reterr);
+        if (status != PH_OK)
+            refuse_file(run, "truth", reterr);
     }
     return status;
 }
@@ -392,6 +434,7 @@ void watch_destroy(struct watch **watch)
         return;
     phi_safetensors_close(&(*watch)->stimuli);
     phi_free((*watch)->directions);
+    phi_free((*watch)->true_latents);
     phi_free(*watch);
     *watch = NULL;
 }
@@ -483,6 +526,24 @@ static void choose_axes(struct watch *watch, const struct phi_view_info *info)
                       watch->axes_path, panel->p, info->n_components);
 }
 
+/* As choose_axes. */
+static void choose_truth(struct watch *watch, const struct phi_view_info *info)
+{
+    const struct phi_truth *truth = &watch->truth;
+
+    watch->config.truth = NULL;
+    if (truth->n == 0)
+        return;
+    if (truth->p == info->n_components &&
+        (!watch->truth_space || !info->space || watch->truth_space == info->space))
+        watch->config.truth = truth;
+    else
+        (void)fprintf(stderr,
+                      "phos: %s has %zu latents of another model than the decoder's %u: no running "
+                      "calibration\n",
+                      watch->truth_path, truth->p, info->n_components);
+}
+
 void watch_attend(void *arg, struct phi_view *view, bool (*ended)(void *context), void *context)
 {
     struct watch *watch = arg;
@@ -492,6 +553,7 @@ void watch_attend(void *arg, struct phi_view *view, bool (*ended)(void *context)
 
     watch->config.subject_generator = find_generator(watch, view);
     choose_axes(watch, phi_view_info(view));
+    choose_truth(watch, phi_view_info(view));
     if (phi_display_create(view, &watch->config, &display, &err) != PH_OK) {
         (void)fprintf(stderr, "phos: %s; going on without a window\n", err.text);
         watch->config.headless = true;
@@ -515,12 +577,12 @@ void watch_attend(void *arg, struct phi_view *view, bool (*ended)(void *context)
 static enum ph_status keep_paths(struct phi_run *run, const struct watch *watch,
                                  struct ph_error *reterr)
 {
-    const char *const keys[] = {"stimuli", "axes"};
-    const char *const paths[] = {watch->stimuli_path, watch->axes_path};
+    const char *const keys[] = {"stimuli", "axes", "truth"};
+    const char *const paths[] = {watch->stimuli_path, watch->axes_path, watch->truth_path};
     char text[PHI_PATH_MAX + 32];
     enum ph_status status = PH_OK;
 
-    for (size_t i = 0; status == PH_OK && i < 2; i++) {
+    for (size_t i = 0; status == PH_OK && i < 3; i++) {
         (void)snprintf(text, sizeof text, "display.%s=%s", keys[i], paths[i]);
         if (paths[i][0])
             status = phi_run_set(run, text, reterr);

@@ -56,7 +56,7 @@ struct state {
     double ref_s;    /* from the start of a volume to when it counts as taken */
     uint64_t newest; /* volume */
     double end_s;    /* of it, on the run's clock */
-    size_t n_early;
+    size_t n_early, n_outliers;
 };
 
 static enum ph_status posterior_plan(const void *params, const struct ph_spec *in,
@@ -131,6 +131,19 @@ static void warn_if_early(struct state *s)
     s->n_early = n;
 }
 
+/* A volume that the decoder does not explain: the operator should know. */
+static void warn_of_outlier(struct state *s, uint64_t volume, double nis)
+{
+    const struct ph_host *host = s->adapter.host;
+
+    s->n_outliers++;
+    host->log(
+        host->self, PH_LOG_WARNING, "decoder.outlier",
+        "volume %llu does not fit the decoder (NIS %.2f, at most %.2f expected): left out, %zu "
+        "so far",
+        (unsigned long long)volume, nis, s->adapter.model->nis_threshold, s->n_outliers);
+}
+
 static struct phi_statement statement_of(const struct state *s, size_t i, double end_s, double nis)
 {
     struct phi_trial_report report = phi_trials_report(s->trials, i);
@@ -166,6 +179,8 @@ static enum ph_status posterior_process(void *state, struct ph_io *io)
     s->newest = io->in->index;
     s->end_s = io->in->acquired_s + s->adapter.tr_s;
     used = phi_trials_step(s->trials, at_s, x, &nis);
+    if (x && !used)
+        warn_of_outlier(s, s->newest, nis);
     warn_if_early(s);
     for (size_t i = 0; i < phi_trials_count(s->trials); i++) {
         statements[n] = statement_of(s, i, s->end_s, nis);
@@ -211,7 +226,7 @@ static void posterior_reset(void *state)
     struct state *s = state;
 
     phi_trials_reset(s->trials);
-    s->n_early = 0;
+    s->n_early = s->n_outliers = 0;
     s->newest = 0;
     s->end_s = 0;
 }

@@ -74,6 +74,7 @@ enum tensor {
     STIM_INDEX,
     SHARE,
     EVIDENCE,
+    NIS,
     N_TENSORS
 };
 
@@ -94,6 +95,7 @@ static void describe_tensors(size_t n, size_t q, struct phi_safetensors_tensor t
         [STIM_INDEX] = {"stim_index", PHI_SAFETENSORS_I32},
         [SHARE] = {"share", PHI_SAFETENSORS_F32},
         [EVIDENCE] = {"evidence", PHI_SAFETENSORS_F32},
+        [NIS] = {"nis", PHI_SAFETENSORS_F32},
     };
 
     for (size_t i = 0; i < N_TENSORS; i++)
@@ -124,6 +126,7 @@ static enum ph_status put_latent(struct phi_safetensors_writer *writer, size_t r
         [STIM_INDEX] = {&latent->stim_index, 4},
         [SHARE] = {&latent->share, 4},
         [EVIDENCE] = {&latent->evidence, 4},
+        [NIS] = {&latent->nis, 4},
     };
     enum ph_status status = PH_OK;
 

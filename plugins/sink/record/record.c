@@ -213,6 +213,7 @@ static void write_latent(struct record *r, const struct ph_frame *frame)
     latent.stim_index = from->stim_index;
     latent.share = from->share;
     latent.evidence = from->evidence;
+    latent.nis = from->nis;
     if (r->q == 0) {
         r->q = frame->dims[1];
         (void)phi_str_copy(r->decoder, sizeof r->decoder, from->decoder);

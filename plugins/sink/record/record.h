@@ -25,7 +25,7 @@ struct record_latent {
     double stimulus_s, lag_s;
     uint32_t trial, revision, flags;
     int32_t stim_index;
-    float share, evidence;
+    float share, evidence, nis;
 };
 
 struct record {
