@@ -16,6 +16,7 @@ struct prednet_args {
     struct cli_list ridge, plugins;
     int64_t n_draws, n_volumes;
     double fps;
+    const char *precision;
     bool json;
 };
 
@@ -31,6 +32,8 @@ struct study {
     size_t n_layers;
     json_t *report;
 };
+
+static const char *const precisions[] = {"float32", "bfloat16"}; /* enum phi_precision */
 
 static enum ph_status path_of(const struct study *s, const char *name, char *path,
                               struct ph_error *reterr)
@@ -222,7 +225,12 @@ static void print_tables(const json_t *report)
 static int evaluate(const struct prednet_args *args)
 {
     struct study s = {.args = args,
-                      .from = {.model = args->model, .film = args->film, .fps = args->fps},
+                      .from = {.model = args->model,
+                               .film = args->film,
+                               .fps = args->fps,
+                               .precision = strcmp(args->precision, precisions[PHI_BFLOAT16])
+                                                ? PHI_FLOAT32
+                                                : PHI_BFLOAT16},
                       .report = json_object()};
     struct ph_error err;
     enum ph_status status;
@@ -251,7 +259,8 @@ static int evaluate(const struct prednet_args *args)
 
 static int run_prednet(const struct cli_command *self, int argc, char **argv)
 {
-    struct prednet_args a = {.fps = 10, .n_draws = 500, .n_volumes = 60};
+    struct prednet_args a = {
+        .precision = precisions[PHI_FLOAT32], .fps = 10, .n_draws = 500, .n_volumes = 60};
     const struct cli_option options[] = {
         {CLI_TEXT, "model", &a.model, "FILE", "the network"},
         {CLI_TEXT, "film", &a.film, "FILM", "film it was not trained on"},
@@ -262,6 +271,8 @@ static int run_prednet(const struct cli_command *self, int argc, char **argv)
         {CLI_TEXT, "run", &a.run, "RUN.yaml", "run file whose filters the volumes go through"},
         {CLI_TEXT, "mask", &a.mask, "FILE", "voxels, where nothing else names them"},
         {CLI_LIST, "ridge", &a.ridge, "L=FILE", "model of phos fit ridge for R of layer L; repeat"},
+        {CLI_TEXT, "precision", &a.precision, "NAME",
+         "float32 or bfloat16, of the network (float32)"},
         {CLI_INT, "draws", &a.n_draws, "N", "shifts of the nulls, fewer if the run is short (500)"},
         {CLI_INT, "volumes", &a.n_volumes, "N", "how many of the run are drawn (60)"},
         CLI_PLUGINS(&a.plugins),
@@ -274,6 +285,9 @@ static int run_prednet(const struct cli_command *self, int argc, char **argv)
         return code;
     if (rest.n || !a.model || !a.film || !a.out)
         return cli_usage(self, "--model, --film and --out are needed");
+    if (strcmp(a.precision, precisions[PHI_FLOAT32]) &&
+        strcmp(a.precision, precisions[PHI_BFLOAT16]))
+        return cli_usage(self, "--precision is float32 or bfloat16");
     if ((a.bold || a.ridge.n) && !(a.bold && a.ridge.n && a.events))
         return cli_usage(self, "--bold, --events and --ridge go together");
     if (!(a.fps > 0 && a.fps <= 1000) || a.n_draws < 1 || a.n_volumes < 1)

@@ -21,7 +21,8 @@ enum ph_status film_source_open(const struct film_source_from *from, struct film
                                          .layer = from->layer,
                                          .fps = from->fps,
                                          .window_s = from->window_s,
-                                         .net.want_units = from->want_units};
+                                         .net.want_units = from->want_units,
+                                         .net.plan.precision = from->precision};
     enum ph_status status;
 
     memset(ret_source, 0, sizeof *ret_source);

@@ -30,6 +30,7 @@ struct film_source_from {
     double fps, window_s;
     int layer;
     bool want_units; /* A and Ahat can be read */
+    enum phi_precision precision;
 };
 PH_NODISCARD enum ph_status film_source_open(const struct film_source_from *from,
                                              struct film_source *ret_source,

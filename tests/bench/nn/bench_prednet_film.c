@@ -138,7 +138,7 @@ static struct played play(struct rig *rig, int round, int n_threads)
     return played;
 }
 
-static void bench(const char *model, int n_threads, const char *mix)
+static void bench(const char *model, int n_threads, const char *mix, const char *precision)
 {
     struct ph_spec in = rig_latents(N_R);
     struct rig *rig;
@@ -147,8 +147,9 @@ static void bench(const char *model, int n_threads, const char *mix)
 
     in.geometry.tr_s = 2;
     (void)snprintf(params, sizeof params,
-                   "model=%s layer=0 fps=%d height=128 width=160 horizon_s=0 mix=%s threads=%d",
-                   model, FPS, mix, n_threads);
+                   "model=%s layer=0 fps=%d height=128 width=160 horizon_s=0 mix=%s threads=%d "
+                   "precision=%s",
+                   model, FPS, mix, n_threads, precision);
     rig = rig_open("generator/prednet", params, &in);
     for (int i = 0; i < N_ROUNDS; i++) {
         struct played played = play(rig, i, n_threads);
@@ -158,11 +159,10 @@ static void bench(const char *model, int n_threads, const char *mix)
         best = played.ms < best ? played.ms : best;
         worst = played.worst_ms > worst ? played.worst_ms : worst;
     }
-    printf(
-        "generator/prednet 128x160, 3/48/96/192, R0 %s, %d thread%s: best of %d rounds %.1f ms a "
-        "frame, %.1f frames/s; a step of 4 ms outlasts its time by %.1f ms at most\n",
-        mix[0] == '0' ? "left alone" : "replaced", n_threads, n_threads > 1 ? "s" : "",
-        N_ROUNDS - 1, best, 1e3 / best, worst);
+    printf("generator/prednet 128x160, 3/48/96/192, %s, R0 %s, %d thread%s: best of %d rounds "
+           "%.1f ms a frame, %.1f frames/s; a step of 4 ms outlasts its time by %.1f ms at most\n",
+           precision, mix[0] == '0' ? "left alone" : "replaced", n_threads,
+           n_threads > 1 ? "s" : "", N_ROUNDS - 1, best, 1e3 / best, worst);
     rig_close(&rig);
 }
 
@@ -184,8 +184,10 @@ int main(int argc, char **argv)
     write_model(weights, model);
     phi_weights_destroy(&weights);
     for (int n_threads = 1; n_threads <= 2; n_threads++) {
-        bench(model, n_threads, "0");
-        bench(model, n_threads, "1");
+        bench(model, n_threads, "0", "float32");
+        bench(model, n_threads, "1", "float32");
+        if (phi_nn_has_bfloat16())
+            bench(model, n_threads, "1", "bfloat16");
     }
     tempdir_remove(&dir);
     return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * generator/prednet: recorded pictures are those of the network run by hand with R overwritten,
  * with the film seen and free running; the controls are what they say; the moving picture passes
- * through the recorded one and goes on beyond it, and keeps to its time between layers; bad sizes
- * are refused by name. */
+ * through the recorded one and goes on beyond it, and keeps to its time between layers; bfloat16
+ * is near; bad sizes are refused by name. */
 #include <math.h>
 
 #include "base/mem.h"
@@ -375,6 +375,33 @@ static void refused(const struct setup *s, uint32_t n, const char *more, const c
     assert_null(rig);
 }
 
+/* In bfloat16 recorded pictures stay within a few grey levels of float32's; a processor that has
+ * none says so. */
+static void precision_is_chosen(void **state)
+{
+    static struct setup s;
+    static uint8_t want[N][3 * N_PIXELS], got[3 * N_PIXELS];
+    struct rig *rig;
+
+    (void)state;
+    open_setup(&s);
+    if (!phi_nn_has_bfloat16()) {
+        refused(&s, N_R, "layer=1 precision=bfloat16", "bfloat16");
+        close_setup(&s);
+        return;
+    }
+    refused(&s, N_R, "layer=1 precision=half", "precision");
+    rig = open_rig(&s, false, "precision=bfloat16");
+    by_hand(&s, false, DECODED, N, want[0]);
+    for (int i = 0; i < N; i++) {
+        render(rig, i, got);
+        for (size_t k = 0; k < sizeof got; k++)
+            assert_near(got[k], want[i][k], 3);
+    }
+    rig_close(&rig);
+    close_setup(&s);
+}
+
 static void what_does_not_fit_is_refused(void **state)
 {
     static struct setup s;
@@ -406,6 +433,7 @@ int main(void)
         cmocka_unit_test(shuffled_is_another_time),
         cmocka_unit_test(the_moving_picture_goes_on),
         cmocka_unit_test(a_tick_is_cut_between_layers),
+        cmocka_unit_test(precision_is_chosen),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };
     return cmocka_run_group_tests_name("generator/prednet", tests, NULL, NULL);
