@@ -19,7 +19,10 @@
 /* Cleaning waits until the nuisance fit is less noisy than this share of the volume itself: with
  * few volumes behind many regressors it would put in more than it takes out. */
 #define MAX_FIT_VARIANCE 0.5
-#define MAX_EXTRA        (3 + MAX_NOISE)
+/* With fewer, chance alone makes t values of any size. */
+#define MIN_MAP_DOF 10
+
+#define MAX_EXTRA (3 + MAX_NOISE)
 
 struct state {
     const struct params *given;
@@ -214,7 +217,8 @@ static bool fill_rows(struct state *glm, const struct ph_frame *frame)
 static struct glm_pass choose_pass(struct state *glm, struct ph_frame *frame)
 {
     struct glm_pass pass = {.y = frame->data, .fit = glm->fit, .replace = true};
-    bool ready = glm_model_has_dof(&glm->model);
+    size_t dof = glm_model_dof(&glm->model);
+    bool ready = dof > 0;
 
     switch (glm->given->output) {
     case OUT_CLEANED:
@@ -238,7 +242,10 @@ static struct glm_pass choose_pass(struct state *glm, struct ph_frame *frame)
     if (!ready)
         frame->flags |= (uint32_t)PH_FLAG_GATED;
     for (size_t k = 0; k < glm->maps.n; k++)
-        pass.t[k] = glm->maps.vector[k];
+        if (dof >= MIN_MAP_DOF)
+            pass.t[k] = glm->maps.vector[k];
+        else
+            memset(glm->maps.vector[k], 0, glm->n * sizeof(float));
     return pass;
 }
 

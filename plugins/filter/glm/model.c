@@ -320,13 +320,16 @@ enum ph_status glm_model_begin(struct glm_model *model, bool learn)
     return status;
 }
 
-bool glm_model_has_dof(const struct glm_model *model)
+size_t glm_model_dof(const struct glm_model *model)
 {
-    bool all = true;
+    size_t least = phi_iglm_dof(model->parts[0].model);
 
-    for (size_t i = 0; i < model->n_parts; i++)
-        all = all && phi_iglm_dof(model->parts[i].model) > 0;
-    return all;
+    for (size_t i = 1; i < model->n_parts; i++) {
+        size_t dof = phi_iglm_dof(model->parts[i].model);
+
+        least = dof < least ? dof : least;
+    }
+    return least;
 }
 
 bool glm_model_estimable(const struct glm_model *model, size_t k)

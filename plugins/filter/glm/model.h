@@ -84,9 +84,11 @@ bool glm_model_rows(struct glm_model *model, const struct ph_frame *frame, const
 /* Begins a volume with the rows, nuisance vectors set. */
 PH_NODISCARD enum ph_status glm_model_begin(struct glm_model *model, bool learn);
 
-/* Whether all models can answer: degrees of freedom; vector `k` estimable; variance of the nuisance
+/* Residual degrees of freedom, the least of all models. */
+size_t glm_model_dof(const struct glm_model *model);
+
+/* Whether all models can answer: vector `k` estimable; variance of the nuisance
  * fit at most `limit`. */
-bool glm_model_has_dof(const struct glm_model *model);
 bool glm_model_estimable(const struct glm_model *model, size_t k);
 bool glm_model_steady(const struct glm_model *model, double limit);
 

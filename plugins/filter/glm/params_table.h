@@ -65,7 +65,7 @@ static const struct ph_param params_table[] = {
     PH_STRING(
         struct params, maps, "", PH_PARAM_ASIDE,
         "Contrasts, separated by semicolons, whose t maps are shown over the brain and stored "
-        "at the end of the run, as face-house; face."),
+        "at the end of the run, as face-house; face. They are 0 below 10 degrees of freedom."),
     PH_FLOAT(struct params, map_threshold, 3.1, 0.01, 1000, "",
              (uint32_t)PH_PARAM_LIVE | (uint32_t)PH_PARAM_ASIDE,
              "Smallest absolute t value that the maps show."),

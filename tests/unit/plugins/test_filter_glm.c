@@ -214,6 +214,34 @@ static void live_maps(void **state)
     tempdir_remove(&dir);
 }
 
+/* Few rows make t values of any size: the maps wait. */
+static void early_maps_are_empty(void **state)
+{
+    struct ph_spec in = rig_volumes(5, 4, 3, TR);
+    struct ph_event event = {.onset_s = 2, .duration_s = 4, .amplitude = 1, .trial_type = "face"};
+    struct rig *rig = rig_open("filter/glm", "drift=none conditions=face maps=face", &in);
+    struct phi_rng rng;
+    float y[60], threshold, most = 0;
+
+    (void)state;
+    phi_rng_init(&rng, 21, 0);
+    assert_int_equal(rig_event(rig, &event), PH_OK);
+    for (int t = 0; t < 13; t++) {
+        const float *map;
+
+        for (int v = 0; v < 60; v++)
+            y[v] = (float)(500 + phi_rng_normal(&rng));
+        assert_int_equal(rig_push(rig, y, 0), PH_OK);
+        map = rig_shown_map(rig, "t, face", &threshold);
+        most = 0;
+        for (int v = 0; v < 60; v++)
+            most = fmaxf(most, fabsf(map[v]));
+        assert_true(t >= 11 || most == 0); /* 12 rows, 2 columns */
+    }
+    assert_true(most > 0);
+    rig_close(&rig);
+}
+
 /* Mean square of the t map of a contrast that nothing follows, in noise with autocorrelation .5. */
 static double null_variance(const char *params)
 {
@@ -355,6 +383,7 @@ int main(void)
         cmocka_unit_test(censored_volumes_teach_nothing),
         cmocka_unit_test(noise_components),
         cmocka_unit_test(live_maps),
+        cmocka_unit_test(early_maps_are_empty),
         cmocka_unit_test(whitening_from_the_first_volumes),
         cmocka_unit_test(slices_have_their_own_design),
         cmocka_unit_test(missing_figures),
