@@ -26,8 +26,9 @@ struct setup {
     uint8_t pixels[N_FRAMES][N_PIXELS][3];
 };
 
-/* The model with `stack` as the widths it says it has. */
-static void write_stack(const struct setup *s, const char *stack)
+/* The model with `stack` as the widths it says it has, and the size of its pictures unless told
+ * not. */
+static void write_as(const struct setup *s, const char *stack, bool picture)
 {
     struct phi_safetensors_tensor tensors[64] = {0};
     const struct phi_safetensors_pair pairs[] = {{"phosphene.kind", "prednet"},
@@ -35,7 +36,7 @@ static void write_stack(const struct setup *s, const char *stack)
                                                  {"prednet.stack", stack},
                                                  {"picture", "3x16x16 in 0..1"}};
     const struct phi_safetensors_content content = {tensors, phi_weights_count(s->weights), pairs,
-                                                    4};
+                                                    picture ? 4 : 3};
     struct ph_error err;
 
     for (size_t i = 0; i < content.n_tensors; i++) {
@@ -53,7 +54,7 @@ static void write_stack(const struct setup *s, const char *stack)
 
 static void write_model(const struct setup *s)
 {
-    write_stack(s, "3,4");
+    write_as(s, "3,4", true);
 }
 
 static void write_film(const struct setup *s, size_t h, size_t w)
@@ -375,6 +376,28 @@ static void refused(const struct setup *s, uint32_t n, const char *more, const c
     assert_null(rig);
 }
 
+/* A converted file knows no size: it is the film's, or that of the run file. */
+static void the_size_may_come_from_elsewhere(void **state)
+{
+    static struct setup s;
+    static uint8_t want[N][3 * N_PIXELS], got[3 * N_PIXELS];
+
+    (void)state;
+    open_setup(&s);
+    by_hand(&s, false, DECODED, N, want[0]);
+    write_as(&s, "3,4", false);
+    refused(&s, N_R, "layer=1", "set height and width, or film");
+    refused(&s, N_R, "layer=1 height=15 width=16", "frames of 15 x 16 cannot be halved 1 times");
+    for (int film = 0; film < 2; film++) {
+        struct rig *rig = open_rig(&s, film, film ? "" : "height=16 width=16");
+
+        render(rig, 0, got);
+        assert_memory_equal(got, want[0], sizeof got); /* no event has shown the film */
+        rig_close(&rig);
+    }
+    close_setup(&s);
+}
+
 /* In bfloat16 recorded pictures stay within a few grey levels of float32's; a processor that has
  * none says so. */
 static void precision_is_chosen(void **state)
@@ -414,11 +437,11 @@ static void what_does_not_fit_is_refused(void **state)
     refused(&s, N_R, "layer=2", "layers 0 to 1, not 2");
     write_film(&s, SIDE - 1, SIDE);
     refused(&s, N_R, film, "frames of 15 x 16 cannot be halved 1 times");
-    write_stack(&s, "3,5");
+    write_as(&s, "3,5", true);
     refused(&s, 5 * 8 * 8, "layer=1", "prednet.");
-    write_stack(&s, "3,4,4");
+    write_as(&s, "3,4,4", true);
     refused(&s, N_R, "layer=1", "prednet.");
-    write_stack(&s, "4,4");
+    write_as(&s, "4,4", true);
     refused(&s, N_R, "layer=1", "prednet.stack is not a list of widths that begins with 3");
     phi_weights_find(s.weights, "prednet.i.0.bias")->value.data[1] = NAN;
     write_model(&s);
@@ -433,6 +456,7 @@ int main(void)
         cmocka_unit_test(shuffled_is_another_time),
         cmocka_unit_test(the_moving_picture_goes_on),
         cmocka_unit_test(a_tick_is_cut_between_layers),
+        cmocka_unit_test(the_size_may_come_from_elsewhere),
         cmocka_unit_test(precision_is_chosen),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };
