@@ -8,6 +8,7 @@ without leaving a file."""
 import gzip
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -250,6 +251,15 @@ class FitRidge(unittest.TestCase):
         self.assertEqual(run.returncode, code, run.stderr)
         self.assertIn(words, run.stderr)
         self.assertFalse(os.path.exists(self.path("bad.st")))
+
+    def test_without_mpi(self):
+        """A phos away from its module says what is missing."""
+        away = self.path("phos")
+        shutil.copy(PHOS, away)
+        run = subprocess.run([away, "fit", "ridge", "--mpi", "--voxels", self.path("x.st"), "--targets",
+                              self.path("y.st"), "--out", self.path("m.st")], capture_output=True, text=True, timeout=60)
+        self.assertEqual(run.returncode, 69, run.stderr)
+        self.assertIn("built without MPI", run.stderr)
 
     def test_bad_input_is_named(self):
         x, y = ["--voxels", self.path("x.st")], ["--targets", self.path("y.st")]
