@@ -65,9 +65,11 @@ void phi_ridge_fold_errors_f64(const struct phi_ridge_fold *fold, struct phi_rid
 
 /* Where phi_ridge_fold_left works. */
 struct phi_ridge_left_work {
-    void *z;  /* [r][rows] */
-    void *zz; /* [r][r] */
-    void *pp; /* [r][r] */
+    void *z;        /* [r][rows] */
+    void *zz;       /* [r][r] */
+    void *pp;       /* [r][r] */
+    double *filter; /* [n_lambdas][r] */
+    double *row;    /* [r + n_lambdas] */
 };
 
 /* Adds to left[n_lambdas] the squared errors of this fold summed over targets, each over its own

@@ -210,23 +210,25 @@ void NAME(phi_ridge_fold_left)(const struct phi_ridge_fold *fold, const void *c,
 {
     struct phi_ridge_slice rows = {c, fold->fold.n_rows, fold->fold.n_rows};
     const REAL *zz = work->zz, *pp = work->pp;
-    double trace = test_trace(&fold->fold, c);
+    double trace = test_trace(&fold->fold, c), *sums = work->row + fold->r;
     size_t r = fold->r;
 
     project(fold->q, r, fold->n_train, &fold->fold, rows, work->z);
     left_products(fold, work);
-    for (size_t l = 0; l < n_lambdas; l++)
+    for (size_t l = 0; l < n_lambdas; l++) {
         left[l] += trace;
+        for (size_t j = 0; j < r; j++)
+            work->filter[l * r + j] = 1 / (fold->e[j] + lambdas[l]);
+    }
     for (size_t j = 0; j < r; j++) {
         double cross = left_cross(fold, work->z, j);
 
-        for (size_t l = 0; l < n_lambdas; l++) {
-            double sum = 0;
-
-            for (size_t i = 0; i < r; i++)
-                sum += (double)zz[j * r + i] * (double)pp[j * r + i] / (fold->e[i] + lambdas[l]);
-            left[l] += (sum - 2 * cross) / (fold->e[j] + lambdas[l]);
-        }
+        for (size_t i = 0; i < r; i++)
+            work->row[i] = (double)zz[j * r + i] * (double)pp[j * r + i];
+        cblas_dgemv(CblasRowMajor, CblasNoTrans, (int)n_lambdas, (int)r, 1, work->filter, (int)r,
+                    work->row, 1, 0, sums, 1);
+        for (size_t l = 0; l < n_lambdas; l++)
+            left[l] += (sums[l] - 2 * cross) * work->filter[l * r + j];
     }
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/simd.h"
 #include "decode/fork.h"
 #include "decode/ridge_plan.h"
 
@@ -25,27 +26,54 @@ struct strip {
     double mean[STRIP], sd[STRIP], sst[STRIP];
 };
 
-static double value_at(const void *values, enum phi_dtype dtype, size_t i)
+/* Row i of a strip as doubles. */
+PHI_VECTOR static void load_row(const struct strip *s, const void *values, enum phi_dtype dtype,
+                                size_t i, double *row)
 {
-    return dtype == PHI_DTYPE_F64 ? ((const double *)values)[i]
-                                  : (double)((const float *)values)[i];
+    const float *from32 = (const float *)values + i * s->stride + s->first;
+    const double *from64 = (const double *)values + i * s->stride + s->first;
+
+    if (dtype == PHI_DTYPE_F64)
+        memcpy(row, from64, s->n * sizeof *row);
+    else
+        for (size_t j = 0; j < s->n; j++)
+            row[j] = (double)from32[j];
+}
+
+PHI_VECTOR static void add_row(const double *row, size_t n, double *sum)
+{
+    for (size_t j = 0; j < n; j++)
+        sum[j] += row[j];
+}
+
+/* Adds the squared distances from a + b. */
+PHI_VECTOR static void add_squares(const double *row, const double *a, const double *b, size_t n,
+                                   double *sum)
+{
+    for (size_t j = 0; j < n; j++) {
+        double d = row[j] - a[j] - b[j];
+
+        sum[j] += d * d;
+    }
 }
 
 static void strip_moments(struct strip *s, const void *values, enum phi_dtype dtype, size_t n_rows)
 {
+    static const double none[STRIP];
+    double row[STRIP];
+
     memset(s->mean, 0, sizeof s->mean);
     memset(s->sd, 0, sizeof s->sd);
-    for (size_t i = 0; i < n_rows; i++)
-        for (size_t j = 0; j < s->n; j++)
-            s->mean[j] += value_at(values, dtype, i * s->stride + s->first + j);
+    for (size_t i = 0; i < n_rows; i++) {
+        load_row(s, values, dtype, i, row);
+        add_row(row, s->n, s->mean);
+    }
     for (size_t j = 0; j < s->n; j++)
         s->mean[j] /= (double)n_rows;
-    for (size_t i = 0; i < n_rows; i++)
-        for (size_t j = 0; j < s->n; j++) {
-            double d = value_at(values, dtype, i * s->stride + s->first + j) - s->mean[j];
-
-            s->sd[j] += d * d;
-        }
+    for (size_t i = 0; i < n_rows; i++) {
+        load_row(s, values, dtype, i, row);
+        add_squares(row, s->mean, none, s->n, s->sd);
+    }
     for (size_t j = 0; j < s->n; j++)
         s->sd[j] = sqrt(s->sd[j] / (double)n_rows);
 }
@@ -55,37 +83,51 @@ static void strip_moments(struct strip *s, const void *values, enum phi_dtype dt
 static void add_fold(struct strip *s, const void *values, enum phi_dtype dtype,
                      const struct phi_fold *fold)
 {
-    double n_train = (double)phi_fold_n_train(fold), train[STRIP] = {0};
+    double n_left = (double)(fold->after - fold->before), n_train = (double)phi_fold_n_train(fold);
+    double row[STRIP], train[STRIP] = {0};
 
-    for (size_t i = fold->before; i < fold->after; i++)
+    for (size_t i = fold->before; i < fold->after; i++) {
+        load_row(s, values, dtype, i, row);
+        add_row(row, s->n, train);
+    }
+    for (size_t j = 0; j < s->n; j++)
+        train[j] = -(train[j] - n_left * s->mean[j]) / n_train;
+    for (size_t i = fold->test_from; i < fold->test_to; i++) {
+        load_row(s, values, dtype, i, row);
+        add_squares(row, s->mean, train, s->n, s->sst);
+    }
+}
+
+PHI_VECTOR static void scale_row(double *row, const double *mean, const double *factor, size_t n)
+{
+    for (size_t j = 0; j < n; j++)
+        row[j] = (row[j] - mean[j]) * factor[j];
+}
+
+PHI_VECTOR static void store_row(const struct strip *s, const double *row, enum phi_dtype dtype,
+                                 size_t i, void *values)
+{
+    float *to32 = (float *)values + i * s->stride + s->first;
+    double *to64 = (double *)values + i * s->stride + s->first;
+
+    if (dtype == PHI_DTYPE_F64)
+        memcpy(to64, row, s->n * sizeof *row);
+    else
         for (size_t j = 0; j < s->n; j++)
-            train[j] -=
-                (value_at(values, dtype, i * s->stride + s->first + j) - s->mean[j]) / n_train;
-    for (size_t i = fold->test_from; i < fold->test_to; i++)
-        for (size_t j = 0; j < s->n; j++) {
-            double d =
-                value_at(values, dtype, i * s->stride + s->first + j) - s->mean[j] - train[j];
-
-            s->sst[j] += d * d;
-        }
+            to32[j] = (float)row[j];
 }
 
 static void scale_strip(const struct strip *s, void *values, enum phi_dtype dtype, size_t n_rows)
 {
-    double factor[STRIP];
+    double factor[STRIP], row[STRIP];
 
     for (size_t j = 0; j < s->n; j++)
         factor[j] = phi_ridge_is_constant(s->mean[j], s->sd[j]) ? 0 : 1 / sqrt(s->sst[j]);
-    for (size_t i = 0; i < n_rows; i++)
-        for (size_t j = 0; j < s->n; j++) {
-            size_t at = i * s->stride + s->first + j;
-            double value = (value_at(values, dtype, at) - s->mean[j]) * factor[j];
-
-            if (dtype == PHI_DTYPE_F64)
-                ((double *)values)[at] = value;
-            else
-                ((float *)values)[at] = (float)value;
-        }
+    for (size_t i = 0; i < n_rows; i++) {
+        load_row(s, values, dtype, i, row);
+        scale_row(row, s->mean, factor, s->n);
+        store_row(s, row, dtype, i, values);
+    }
 }
 
 /* Leaves a strip with a value that is not a number as it is: the reader names it. */
@@ -162,12 +204,14 @@ static enum ph_status left_of_fold(void *ctx, size_t task, size_t worker, struct
     const struct phi_ridge_fold *fold = &plan->folds[task];
     size_t size = phi_dtype_size(plan->dtype), r = fold->r;
     struct phi_ridge_left_work work = {phi_calloc2(r, plan->n, size), phi_calloc2(r, r, size),
-                                       phi_calloc2(r, r, size)};
+                                       phi_calloc2(r, r, size),
+                                       phi_calloc2(plan->n_lambdas, r, sizeof *work.filter),
+                                       phi_calloc(r + plan->n_lambdas, sizeof *work.row)};
     double *left = job->left + task * plan->n_lambdas;
     enum ph_status status = PH_OK;
 
     (void)worker;
-    if (!work.z || !work.zz || !work.pp)
+    if (!work.z || !work.zz || !work.pp || !work.filter || !work.row)
         status = phi_error_nomem(reterr, "products of a fold", r * (plan->n + 2 * r) * size);
     else if (plan->dtype == PHI_DTYPE_F64)
         phi_ridge_fold_left_f64(fold, job->c, plan->lambdas, plan->n_lambdas, &work, left);
@@ -176,6 +220,8 @@ static enum ph_status left_of_fold(void *ctx, size_t task, size_t worker, struct
     phi_free(work.z);
     phi_free(work.zz);
     phi_free(work.pp);
+    phi_free(work.filter);
+    phi_free(work.row);
     return status;
 }
 
