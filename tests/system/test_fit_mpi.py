@@ -14,6 +14,7 @@ import numpy as np
 PHOS, MPIRUN = sys.argv[1:3]
 del sys.argv[1:3]
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import nifti  # noqa: E402
 import tensors  # noqa: E402
 
 ENV = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
@@ -84,6 +85,28 @@ class FitTogether(unittest.TestCase):
                                     self.path("e.st")).returncode, 0)
         alone, _ = tensors.read(self.path("e.st"))
         self.same(together, alone, 1e-5)
+
+    def test_runs_through_a_mask_and_filters(self):
+        """Volumes of two runs: through a mask with drifts removed, and through the filters of a run file."""
+        inside = (np.arange(210) % 3 > 0).astype("f4").reshape(5, 6, 7)
+        volumes = self.x.reshape(96, 5, 6, 7)
+        nifti.write(self.path("a.nii"), volumes[:50].copy())
+        nifti.write(self.path("b.nii"), volumes[50:].copy())
+        nifti.write(self.path("mask.nii"), inside)
+        with open(self.path("run.yaml"), "w") as f:
+            f.write("phosphene: 1\nfilters:\n  - {type: mask, file: mask.nii}\n"
+                    "  - {type: normalise, mode: percent, baseline: 6}\n")
+        bold = ["--bold", self.path("a.nii"), "--bold", self.path("b.nii"), "--targets", self.path("y.st"), "--lags",
+                "1", "--leave-run-out", "--out", self.path("m.st")]
+        for more in (["--mask", self.path("mask.nii"), "--drift", "60"], ["--run", self.path("run.yaml")]):
+            self.assertEqual(phos(0, "ridge", *bold, *more).returncode, 0)
+            alone, meta = tensors.read(self.path("m.st"))
+            self.assertEqual(len(alone["voxel_index"]), 140)
+            run = phos(3, "ridge", *bold, *more)
+            self.assertEqual(run.returncode, 0, run.stderr)
+            together, told = tensors.read(self.path("m.st"))
+            self.same(together, alone, 2e-5)
+            self.assertEqual(told, meta)
 
     def test_more_processes_than_targets(self):
         self.write(self.x, self.y[:, :2])
