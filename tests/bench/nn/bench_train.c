@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT
+ * bench_train [RUNS [one]]; "one" leaves out two threads.
  * One adversarial training step (DCGAN, 64x64, batch 64, 64 to 512 channels, Adam: 159 GFLOP as
  * usually counted) of ours against PyTorch's, in turn, with one thread and with two; and the peak
  * memory of both. PyTorch gets the best of its settings for two threads, and also the form that
@@ -9,7 +10,8 @@
 #include <time.h>
 
 #include "base/mem.h"
-#include "models/dand.h"
+#include "models/dand_live.h"
+#include "nn/init.h"
 #include "nn/optim.h"
 #include "nn/prim.h"
 #include "torch_side.h"
@@ -135,6 +137,53 @@ static void compare(int threads, int torch_threads, int blas_threads, int n_runs
     finish(&ours);
 }
 
+/* DAND's generator at full width, one picture: a live plan against PyTorch. */
+static struct phi_dand_live *make_generator(void)
+{
+    const struct phi_dand_config config = {.n_latent = 699, .n_code = 4096, .width = 64};
+    struct phi_graph *graph = NULL;
+    struct phi_weights *weights = NULL;
+    struct phi_dand_live *live = NULL;
+    struct ph_error err = {0};
+
+    check(phi_graph_create(&graph), &err);
+    check(phi_weights_create(&weights), &err);
+    (void)phi_dand_generator(graph, &config, phi_graph_input(graph, "z", PHI_SHAPE(1, 699)), NULL);
+    check(phi_init_graph(weights, graph, PHI_INIT_GLOROT_UNIFORM, 0, 1, &err), &err);
+    check(phi_dand_live_create(weights, &config, NULL, &live, &err), &err);
+    phi_weights_destroy(&weights);
+    phi_graph_destroy(&graph);
+    return live;
+}
+
+static void compare_generator(int threads)
+{
+    static const float z[699] = {0.1f};
+    bool cpu = threads == 1;
+    struct phi_dand_live *live;
+    struct torch_side side;
+    double a[MAX_RUNS], b[MAX_RUNS];
+
+    phi_nn_set_threads(threads);
+    live = make_generator();
+    if (torch_side_open(&side, threads, threads)) {
+        for (int i = -2; i < MAX_RUNS; i++) {
+            const float *picture;
+            double start = seconds(cpu);
+
+            check(phi_dand_live_run(live, z, &picture), &(struct ph_error){0});
+            a[i < 0 ? 0 : i] = seconds(cpu) - start;
+            b[i < 0 ? 0 : i] = torch_side_run(&side, "generator", cpu);
+        }
+        printf("generator, one picture, %d thread%s: ours %.1f ms, PyTorch %.1f ms, ratio %.2f\n",
+               threads, threads > 1 ? "s" : " ", 1e3 * median(a, MAX_RUNS),
+               1e3 * median(b, MAX_RUNS), a[MAX_RUNS / 2] / b[MAX_RUNS / 2]);
+        (void)fflush(stdout);
+        torch_side_close(&side);
+    }
+    phi_dand_live_destroy(&live);
+}
+
 int main(int argc, char **argv)
 {
     int n_runs = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 5;
@@ -142,8 +191,10 @@ int main(int argc, char **argv)
 
     n_runs = n_runs < 1 || n_runs > MAX_RUNS ? 5 : n_runs;
     compare(1, 1, 1, n_runs);
+    compare_generator(1);
     if (one)
         return 0;
+    compare_generator(2);
     compare(2, 2, 1, n_runs);
     compare(2, 2, 2, n_runs);
     compare(2, 1, 2, n_runs);
