@@ -20,6 +20,9 @@ static enum ph_status check_config(const struct phi_trials_config *config, struc
         return phi_error(reterr, PH_E_INVAL,
                          "repetition time %g s and response length %g s must be above 0",
                          config->tr_s, config->response_s);
+    if (!(config->level_sd >= 0) || isinf(config->level_sd))
+        return phi_error(reterr, PH_E_INVAL, "level sd is %g: it must not be negative",
+                         config->level_sd);
     if (config->max_open > MAX)
         return phi_error(reterr, PH_E_LIMIT, "max_open is %zu: at most %d trials at once",
                          config->max_open, MAX);
@@ -37,7 +40,7 @@ static enum ph_status check_config(const struct phi_trials_config *config, struc
 
 static bool allocate(struct phi_trials *trials)
 {
-    size_t p = trials->config.n_channels, a = trials->config.max_open;
+    size_t p = trials->config.n_channels, a = trials->side;
     size_t n = trials->config.n_remembered;
 
     trials->on = phi_calloc(p, sizeof(double));
@@ -73,6 +76,7 @@ enum ph_status phi_trials_create(const struct phi_trials_config *config,
         trials->config = *config;
         trials->config.max_open = config->max_open ? config->max_open : 12;
         trials->config.max_gap = config->max_gap ? config->max_gap : 3;
+        trials->side = trials->config.max_open + 1;
     }
     if (!trials || !allocate(trials)) {
         phi_trials_destroy(&trials);
@@ -114,29 +118,12 @@ void phi_trials_destroy(struct phi_trials **trials)
     *trials = NULL;
 }
 
-void phi_trials_reset(struct phi_trials *trials)
-{
-    for (size_t k = 0; k < trials->config.max_open; k++)
-        phi_trial_clear_slot(trials, k);
-    for (size_t m = 0; m < trials->config.n_remembered; m++) {
-        struct phi_trial_memory *memory = &trials->memory[m];
-
-        memory->stim_index = -1;
-        memory->mean = trials->memory_values + 2 * m * trials->config.n_channels;
-        memory->var = memory->mean + trials->config.n_channels;
-    }
-    trials->n_open = trials->n_early = 0;
-    trials->has_last = false;
-    trials->clock = 0;
-    trials->loglik = 0;
-}
-
 static double newest_onset(const struct phi_trial_slot *slot)
 {
     return slot->onset_s[slot->n_showings - 1];
 }
 
-/* Insertion sort of the used slots by onset. */
+/* Insertion sort of the used slots by onset; the level behind them. */
 static void sort_open(struct phi_trials *trials)
 {
     trials->n_open = 0;
@@ -152,6 +139,28 @@ static void sort_open(struct phi_trials *trials)
         trials->order[at] = k;
         trials->n_open++;
     }
+    trials->n_states = trials->n_open;
+    if (trials->config.level_sd > 0)
+        trials->order[trials->n_states++] = trials->config.max_open;
+}
+
+void phi_trials_reset(struct phi_trials *trials)
+{
+    for (size_t k = 0; k < trials->config.max_open; k++)
+        phi_trial_clear_slot(trials, k);
+    phi_trial_clear_level(trials);
+    for (size_t m = 0; m < trials->config.n_remembered; m++) {
+        struct phi_trial_memory *memory = &trials->memory[m];
+
+        memory->stim_index = -1;
+        memory->mean = trials->memory_values + 2 * m * trials->config.n_channels;
+        memory->var = memory->mean + trials->config.n_channels;
+    }
+    trials->n_early = 0;
+    sort_open(trials);
+    trials->has_last = false;
+    trials->clock = 0;
+    trials->loglik = 0;
 }
 
 static struct phi_trial_memory *recall(struct phi_trials *trials, int32_t stim_index)
@@ -312,6 +321,8 @@ static struct phi_trial_row whitened_row(const struct phi_trials *trials, double
         if (row.carry > 0)
             row.h[j] -= row.carry * response_at(trials, slot, trials->t_last_s);
     }
+    if (trials->n_states > trials->n_open)
+        row.h[trials->n_open] = 1 - row.carry;
     return row;
 }
 

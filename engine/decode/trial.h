@@ -38,10 +38,12 @@ struct phi_trials_config {
     const double *weight_error; /* [n_channels] >= 0, what errors of the fitted weights add to every
                                    response to a stimulus, in units of a volume's noise variance
                                    (phi_posterior); NULL: none. Copied. */
-    double rho;                 /* of the noise from volume to volume, 0 <= rho < 1 */
-    double tr_s;                /* > 0 */
-    double response_s;          /* from the end of an event to the end of its response */
-    phi_response_fn *response;  /* called from the stepping thread */
+    double level_sd;   /* >= 0: of a level that every channel has throughout, in units of zeta: a
+                          baseline that is not the training runs' */
+    double rho;        /* of the noise from volume to volume, 0 <= rho < 1 */
+    double tr_s;       /* > 0 */
+    double response_s; /* from the end of an event to the end of its response */
+    phi_response_fn *response; /* called from the stepping thread */
     void *response_ctx;
     size_t max_open;      /* 0: 12; at most PHI_TRIAL_MAX_OPEN */
     size_t n_remembered;  /* stimuli whose posterior is kept after their trials closed */

@@ -4,8 +4,9 @@
  * volume observes x = d h.zeta + N(0, d v0), where h and x are whitened against the last used
  * volume, g volumes back: h(t) - rho^g h(t_last), v0 = 1 - rho^2g. With v = C h and
  * den = v0 + d h.v the update is m += v inn/den and C -= d/den v v', safe as d goes to 0. C is kept
- * as a full max_open x max_open matrix in which a free slot is an unused prior, so nothing ever
- * moves; leaving a trial out of it is integrating it out. Cost per volume: 2 n_channels n^2 with n
+ * as a full matrix in which a free slot is an unused prior, so nothing ever moves; leaving a trial
+ * out of it is integrating it out. The level, if there is one, is a last slot whose h is that of a
+ * constant, 1 - rho^g. Cost per volume: 2 n_channels n^2 with n
  * open.
  */
 #include "decode/trial_private.h"
@@ -17,7 +18,7 @@
 
 static void set_slot(struct phi_trials *trials, size_t i, size_t k, double mean, double var)
 {
-    size_t a = trials->config.max_open, p = trials->config.n_channels;
+    size_t a = trials->side, p = trials->config.n_channels;
     double *cov = phi_trial_covariance(trials, i);
 
     for (size_t j = 0; j < a; j++)
@@ -33,6 +34,16 @@ void phi_trial_clear_slot(struct phi_trials *trials, size_t k)
         set_slot(trials, i, k, 0, 1);
 }
 
+/* Stretching x by s divides the level by s, as the channel's d grows by s^2. */
+void phi_trial_clear_level(struct phi_trials *trials)
+{
+    for (size_t i = 0; i < trials->config.n_channels; i++) {
+        double sd = trials->config.level_sd / trials->stretch[i];
+
+        set_slot(trials, i, trials->config.max_open, 0, sd * sd);
+    }
+}
+
 void phi_trial_seed_slot(struct phi_trials *trials, size_t k, const double *mean, const double *var)
 {
     for (size_t i = 0; i < trials->config.n_channels; i++)
@@ -43,7 +54,7 @@ void phi_trial_seed_slot(struct phi_trials *trials, size_t k, const double *mean
 static void predict_channel(struct phi_trials *trials, size_t i, const struct phi_trial_row *row,
                             double x)
 {
-    size_t n = trials->n_open, p = trials->config.n_channels, a = trials->config.max_open;
+    size_t n = trials->n_states, p = trials->config.n_channels, a = trials->side;
     const double *cov = phi_trial_covariance(trials, i);
     double *v = trials->v + i * a, spread = 0, mean = 0, d = trials->d[i];
 
@@ -78,7 +89,7 @@ double phi_trial_predict(struct phi_trials *trials, const struct phi_trial_row *
 
 static void absorb_channel(struct phi_trials *trials, size_t i)
 {
-    size_t n = trials->n_open, p = trials->config.n_channels, a = trials->config.max_open;
+    size_t n = trials->n_states, p = trials->config.n_channels, a = trials->side;
     const double *v = trials->v + i * a;
     double *cov = phi_trial_covariance(trials, i), den = trials->den[i], inn = trials->inn[i];
     double shrink = trials->d[i] / den;

@@ -33,10 +33,10 @@ struct phi_trials {
     double *x_now;                /* [n_channels] the volume less the common response */
     double *d;                    /* [n_channels] with the error of the weights */
     double *stretch;              /* [n_channels] of x, sqrt(d now / d before) */
-    double *cov;                  /* [n_channels][max_open][max_open] */
-    double *v;                    /* [n_channels][max_open] cov h of the current volume */
-    double *mean;                 /* [max_open][n_channels] */
-    double *var;                  /* [max_open][n_channels] */
+    double *cov;                  /* [n_channels][side][side] */
+    double *v;                    /* [n_channels][side] cov h of the current volume */
+    double *mean;                 /* [side][n_channels] */
+    double *var;                  /* [side][n_channels] */
     double *told_mean, *told_var; /* [max_open][n_channels] mean and var of the stimulus itself */
     double *x_last;               /* [n_channels] */
     double *inn;                  /* [n_channels] innovation of the current volume */
@@ -44,8 +44,10 @@ struct phi_trials {
     double *memory_values;        /* [n_remembered][2][n_channels] */
     struct phi_trial_memory *memory; /* [n_remembered] */
     struct phi_trial_slot slots[MAX];
-    size_t order[MAX]; /* used slots, oldest onset first */
+    size_t order[MAX + 1]; /* used slots, oldest onset first, then the level's if there is one */
     size_t n_open, n_early;
+    size_t n_states; /* open trials and the level */
+    size_t side;     /* slots of a covariance: max_open, and the level in the last */
     double t_last_s;
     bool has_last;
     uint64_t clock;
@@ -55,19 +57,22 @@ struct phi_trials {
 /* Response and noise of a volume whitened against the last used one, over the open slots in order:
  * h(t) - carry h(t_last), carry = rho^g, v0 = 1 - rho^2g. */
 struct phi_trial_row {
-    double h[MAX];
+    double h[MAX + 1];
     double v0, carry;
 };
 
-/* Covariance of one channel, [max_open][max_open]. */
+/* Covariance of one channel, [side][side]. */
 static inline double *phi_trial_covariance(struct phi_trials *trials, size_t channel)
 {
-    return trials->cov + channel * trials->config.max_open * trials->config.max_open;
+    return trials->cov + channel * trials->side * trials->side;
 }
 
 /* Slot k of every channel becomes an unused prior N(0, 1), and free; what was in it is integrated
  * out. */
 void phi_trial_clear_slot(struct phi_trials *trials, size_t k);
+
+/* The level of every channel becomes N(0, level_sd^2), independent of the trials. */
+void phi_trial_clear_level(struct phi_trials *trials);
 
 /* Slot k of every channel becomes N(mean, var) in [n_channels], independent of the others. */
 void phi_trial_seed_slot(struct phi_trials *trials, size_t k, const double *mean,

@@ -17,6 +17,7 @@ struct params {
     const char *trial_type;
     int32_t weights;
     double gate_nats;
+    double level_sd;
     bool outlier_test;
     int64_t max_open;
     int64_t remember;
@@ -37,6 +38,10 @@ static const struct ph_param params_table[] = {
             "channel statistics by about 0.1 %."),
     PH_FLOAT(struct params, gate_nats, 3, -1e6, 1e6, "nats", PH_PARAM_LIVE,
              "Statements with less evidence against the prior are marked as not enough yet."),
+    PH_FLOAT(struct params, level_sd, 0, 0, 100, "", 0,
+             "How far the run's baseline may lie from that of the training runs, in sd of the "
+             "stimuli; 0: not at all. Where a filter takes the run's own mean away that is about "
+             "one over the root of the number of different stimuli."),
     PH_BOOL(struct params, outlier_test, 1, 0,
             "Leave out volumes whose innovations exceed what 99.9 % of the training volumes had."),
     PH_INT(struct params, max_open, 12, 1, PHI_TRIAL_MAX_OPEN, "trials", 0,
@@ -96,6 +101,7 @@ static enum ph_status posterior_init(void *state, const void *params, const stru
     config.d = model->posterior->d;
     config.weight_error = model->posterior->error;
     config.on = model->on;
+    config.level_sd = p->level_sd;
     config.rho = model->posterior->rho;
     config.tr_s = model->geometry.tr_s;
     config.response_s = model->shape.hrf.length_s;

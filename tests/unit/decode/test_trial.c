@@ -22,12 +22,13 @@ static double response(void *ctx, double delay_s, double duration_s)
     return t <= 0 ? 0 : t * t * exp(-t) * (1 + duration_s);
 }
 
-static struct phi_trials *create_with(const double *weight_error, double rho, size_t max_open,
-                                      size_t n_remembered)
+static struct phi_trials *create_with(const double *weight_error, double level_sd, double rho,
+                                      size_t max_open, size_t n_remembered)
 {
     const struct phi_trials_config config = {.n_channels = P,
                                              .d = signal_d,
                                              .weight_error = weight_error,
+                                             .level_sd = level_sd,
                                              .rho = rho,
                                              .tr_s = 1,
                                              .response_s = 12,
@@ -43,7 +44,7 @@ static struct phi_trials *create_with(const double *weight_error, double rho, si
 
 static struct phi_trials *create(double rho, size_t max_open, size_t n_remembered)
 {
-    return create_with(NULL, rho, max_open, n_remembered);
+    return create_with(NULL, 0, rho, max_open, n_remembered);
 }
 
 static void open_trial(struct phi_trials *trials, uint32_t number, int32_t stim, double onset_s)
@@ -71,9 +72,10 @@ static double h_of(double t_s, double onset_s)
 }
 
 /* Joint posterior of N trials in channel i from the volumes kept up to `now`, all at once. Errors
- * of the weights are noise along each trial's response. */
+ * of the weights (spread[0]) are noise along each trial's response, a level (of sd spread[1]) noise
+ * that stays. */
 static void dense(size_t i, const double *x, const bool *kept, const double *onsets, double rho,
-                  size_t now, double error, double *ret_mean, double *ret_var)
+                  size_t now, const double spread[2], double *ret_mean, double *ret_var)
 {
     double cov[T * T], a[T * (N + 1)], d = signal_d[i];
     size_t rows[T], n = 0;
@@ -84,11 +86,12 @@ static void dense(size_t i, const double *x, const bool *kept, const double *ons
             rows[n++] = t;
     for (size_t r = 0; r < n; r++) {
         for (size_t c = 0; c < n; c++)
-            cov[r * n + c] = d * pow(rho, fabs((double)rows[r] - (double)rows[c]));
+            cov[r * n + c] = d * pow(rho, fabs((double)rows[r] - (double)rows[c])) +
+                             d * d * spread[1] * spread[1];
         for (size_t c = 0; c < n; c++)
             for (size_t k = 0; k < N; k++)
-                cov[r * n + c] +=
-                    d * error * h_of((double)rows[r], onsets[k]) * h_of((double)rows[c], onsets[k]);
+                cov[r * n + c] += d * spread[0] * h_of((double)rows[r], onsets[k]) *
+                                  h_of((double)rows[c], onsets[k]);
         for (size_t k = 0; k < N; k++)
             a[r * (N + 1) + k] = d * h_of((double)rows[r], onsets[k]);
         a[r * (N + 1) + N] = x[rows[r] * P + i];
@@ -129,12 +132,12 @@ static void make_data(double *x, bool *kept)
 
 /* Overlap, AR(1) noise, gaps, and trials leaving: every report equals the dense joint posterior,
  * also those of trials that outlive a retired neighbour. */
-static void check_against_dense(const double *error)
+static void check_against_dense(const double *error, double level_sd)
 {
     const double onsets[N] = {0, 4, 11};
     double x[T * P], mean[N], var[N];
     bool kept[T];
-    struct phi_trials *trials = create_with(error, 0.4, 0, 0);
+    struct phi_trials *trials = create_with(error, level_sd, 0.4, 0, 0);
 
     make_data(x, kept);
     for (size_t t = 0; t < T; t++) {
@@ -144,7 +147,9 @@ static void check_against_dense(const double *error)
         assert_int_equal(phi_trials_step(trials, (double)t, kept[t] ? x + t * P : NULL, NULL),
                          kept[t]);
         for (size_t i = 0; i < P; i++) {
-            dense(i, x, kept, onsets, 0.4, t, error ? error[i] : 0, mean, var);
+            const double spread[2] = {error ? error[i] : 0, level_sd};
+
+            dense(i, x, kept, onsets, 0.4, t, spread, mean, var);
             for (uint32_t k = 0; k < N; k++) {
                 const struct phi_trial_report *report = find(trials, k);
 
@@ -163,7 +168,7 @@ static void check_against_dense(const double *error)
 static void equals_dense_joint(void **state)
 {
     (void)state;
-    check_against_dense(NULL);
+    check_against_dense(NULL, 0);
 }
 
 /* The same where the weights are known only within an error. */
@@ -172,7 +177,17 @@ static void weight_error_equals_dense_joint(void **state)
     const double error[P] = {0.3, 0.05};
 
     (void)state;
-    check_against_dense(error);
+    check_against_dense(error, 0);
+}
+
+/* And where the baseline is not that of training. */
+static void level_equals_dense_joint(void **state)
+{
+    const double error[P] = {0.3, 0.05};
+
+    (void)state;
+    check_against_dense(NULL, 0.7);
+    check_against_dense(error, 0.7);
 }
 
 /* However long a stimulus is shown, its variance stays above what the weights do not know, and the
@@ -180,7 +195,7 @@ static void weight_error_equals_dense_joint(void **state)
 static void weight_error_limits_the_variance(void **state)
 {
     const double error[P] = {0.5, 0.1}, x[P] = {1, 1};
-    struct phi_trials *trials = create_with(error, 0, 0, 4);
+    struct phi_trials *trials = create_with(error, 0, 0, 0, 4);
     double before = 1;
 
     (void)state;
@@ -417,6 +432,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equals_dense_joint),
         cmocka_unit_test(weight_error_equals_dense_joint),
+        cmocka_unit_test(level_equals_dense_joint),
         cmocka_unit_test(weight_error_limits_the_variance),
         cmocka_unit_test(order_of_volumes_is_irrelevant),
         cmocka_unit_test(repeats_carry_over),

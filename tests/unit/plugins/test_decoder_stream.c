@@ -97,6 +97,56 @@ static void gaps_keep_the_clock(void **state)
     fixture_close(&fx);
 }
 
+/* Mean of the newest statement's first latent after the film, with `more` parameters and `offset`
+ * times a pattern of the first latent on every volume. */
+static void newest_values(const char *more, double offset, float ret[FX_P])
+{
+    const double first[FX_P] = {1};
+    struct fixture fx;
+    struct film film;
+    struct rig *rig;
+    float plain[FX_Q], pattern[FX_Q];
+    const double none[FX_P] = {0};
+    char params[800];
+
+    fixture_open(&fx, 0);
+    make_film(&fx, &film);
+    fixture_volume(&fx, none, 1, plain);
+    fixture_volume(&fx, first, 1, pattern);
+    (void)snprintf(params, sizeof params, "%s lags_s=4 a=0.9 %s", fx.params, more);
+    rig = rig_open("decoder/stream", params, &fx.vectors);
+    for (size_t t = 0; t < T; t++) {
+        for (size_t v = 0; v < FX_Q; v++)
+            film.y[t][v] += (float)offset * (pattern[v] - plain[v]);
+        assert_int_equal(rig_push(rig, film.y[t], t == 30 ? PH_FLAG_CENSORED : 0), PH_OK);
+    }
+    memcpy(ret, rig_last(rig)->data, FX_P * sizeof *ret);
+    rig_close(&rig);
+    fixture_close(&fx);
+}
+
+/* Steady gains end where the exact ones do, 16-bit weights lose little, and a drift level takes an
+ * offset that shifts the estimate without it; each by a run file's parameter, with a censored
+ * volume on the way. */
+static void parameters_do_what_they_say(void **state)
+{
+    float exact[FX_P], other[FX_P], shifted[FX_P], levelled[FX_P], level[FX_P];
+
+    (void)state;
+    newest_values("", 0, exact);
+    newest_values("steady=true", 0, other);
+    for (size_t k = 0; k < FX_P; k++)
+        assert_near(other[k], exact[k], 1e-3);
+    newest_values("weights=bfloat16", 0, other);
+    for (size_t k = 0; k < FX_P; k++)
+        assert_near(other[k], exact[k], 0.03);
+    newest_values("outlier_test=false", 30, shifted);
+    newest_values("outlier_test=false kappa=0.001", 30, levelled);
+    newest_values("outlier_test=false kappa=0.001", 0, level);
+    assert_true(fabs((double)shifted[0] - (double)exact[0]) > 2);
+    assert_near(levelled[0], level[0], 0.5);
+}
+
 static void bad_settings_are_refused(void **state)
 {
     static const char *const bad[] = {"lags_s=4,2", "steady=true kappa=0.01"};
@@ -121,6 +171,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(later_lags_are_surer),
         cmocka_unit_test(gaps_keep_the_clock),
+        cmocka_unit_test(parameters_do_what_they_say),
         cmocka_unit_test(bad_settings_are_refused),
     };
     return cmocka_run_group_tests_name("plugins/decoder/stream", tests, NULL, NULL);
