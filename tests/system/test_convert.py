@@ -145,6 +145,30 @@ class Convert(unittest.TestCase):
         self.assertEqual(json.loads(run.stdout)["values"], 6)
         np.testing.assert_array_equal(tensors.read(self.path("o.safetensors"))[0]["w"], w)
 
+    def test_files_that_pytorch_saves(self):
+        """safetensors.torch.save_file writes its own names and a `format`; 16-bit weights are widened."""
+        arrays = {"0.weight": np.arange(12, dtype="f4").reshape(2, 2, 3), "0.bias": np.array([0.5, -2], "f4"),
+                  "half": np.array([1.5, -0.25], "f2")}
+        tensors.write(self.path("p.safetensors"), arrays, {"format": "pt"})
+        np.save(self.path("one.npy"), arrays["0.weight"])
+        for source in ("p.safetensors", "one.npy"):
+            run = phos("convert", self.path(source), "--out", self.path("o.safetensors"))
+            self.assertEqual(run.returncode, 0, run.stderr)
+            got, metadata = tensors.read(self.path("o.safetensors"))
+            self.assertEqual(metadata["phosphene.kind"], "arrays")
+            if source == "one.npy":
+                np.testing.assert_array_equal(got["one"], arrays["0.weight"])
+                continue
+            self.assertEqual(sorted(got), sorted(arrays))
+            for name, array in arrays.items():
+                np.testing.assert_array_equal(got[name].astype("f4"), array.astype("f4"))
+
+    def test_pickled_arrays_are_refused(self):
+        np.save(self.path("p.npy"), np.array([{"a": 1}], dtype=object), allow_pickle=True)
+        run = phos("convert", self.path("p.npy"), "--out", self.path("o.safetensors"))
+        self.assertEqual(run.returncode, 65)
+        self.assertFalse(os.path.exists(self.path("o.safetensors")))
+
     def test_usage(self):
         self.assertEqual(phos("convert").returncode, 2)
         self.assertEqual(phos("convert", "x.npz", "--out", "y", "--as", "nothing").returncode, 2)

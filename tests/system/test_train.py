@@ -119,6 +119,22 @@ class Train(unittest.TestCase):
         self.assertEqual(self.read("d", "checkpoint.safetensors"), before)
         self.assertEqual([f for f in os.listdir(self.path("d")) if "tmp" in f], [])
 
+    def test_recomputed_recurrence_trains_to_the_same_bits(self):
+        write(self.recipe, "model: {type: prednet, channels: [3, 4, 6]}\n"
+                           "data: {type: films, kind: all, count: 3, size: 16, length: 8, frames: 5}\n"
+                           "optimiser: {type: adam, rate: 0.01, clip_norm: 1}\n"
+                           "training: {steps: 6, batch: 2, samples: 2, threads: 1}\n")
+        for out, recompute in (("kept", "false"), ("again", "true")):
+            run = self.train(out, "--set", "training.recompute=" + recompute)
+            self.assertEqual(run.returncode, 0, run.stderr)
+        kept, _ = tensors.read(self.path("kept", "model.safetensors"))
+        again, _ = tensors.read(self.path("again", "model.safetensors"))
+        self.assertEqual(sorted(kept), sorted(again))
+        for name, array in kept.items():
+            np.testing.assert_array_equal(array, again[name], name)
+        self.assertEqual(self.read("kept", "losses.tsv"), self.read("again", "losses.tsv"))
+        self.assertEqual(self.read("kept", "samples-000006.png"), self.read("again", "samples-000006.png"))
+
     def test_half_precision(self):
         self.assertEqual(self.train("f", "--set", "training.steps=2").returncode, 0)
         self.assertEqual(self.train("h", "--set", "training.steps=2", "--set", "training.half=true").returncode, 0)
