@@ -44,10 +44,24 @@ static void draw_bar(struct phi_canvas *canvas, struct phi_rect bar, double mean
                     PHI_COLOUR_TEXT);
 }
 
+/* Room for the longest name, but at least half of the panel for bar and numbers. */
+static int names_width(const struct phi_font *font, const struct phi_panel *axes, int panel_w)
+{
+    int most = 0;
+
+    for (size_t k = 0; k < axes->n; k++) {
+        int w = phi_text_width(font, axes->names[k]) + 8;
+
+        most = w > most ? w : most;
+    }
+    return most < panel_w / 2 ? most : panel_w / 2;
+}
+
 void phi_panel_draw(struct phi_canvas *canvas, const struct phi_font *font, struct phi_rect rect,
                     const struct phi_panel *axes, const struct phi_panel_values *values)
 {
-    int line = phi_font_line(font) + 2, names_w = rect.w * 48 / 100, number_w = 9 * line / 2;
+    int line = phi_font_line(font) + 2, number_w = phi_text_width(font, "+0.0 \xC2\xB1 0.0") + 8;
+    int names_w = names_width(font, axes, rect.w);
 
     for (size_t k = 0; k < axes->n && ((int)k + 1) * line <= rect.h; k++) {
         int y = rect.y + (int)k * line;
