@@ -64,6 +64,20 @@ def check_fit(folder):
     check(open(os.path.join(folder, 'm.safetensors'), 'rb').read() == first, 'same bits again')
 
 
+def check_curve(folder):
+    """The session's response is SPM's; of the library the curve nearest to it is found and kept in the model."""
+    done = fit(folder, '--components', '4', '--hrf', 'library', '--json')
+    check(done.returncode == 0, 'fit with library: ' + done.stderr)
+    answer = json.loads(done.stdout)
+    model = os.path.join(folder, 'm.safetensors')
+    chosen = numbers(model, 'decoder.hrf')
+    check(0 <= answer['hrf'] < 20 and answer['held_out']['two_way'] > 0.9, 'library %r' % answer)
+    done = fit(folder, '--components', '4', '--hrf', str(answer['hrf']), '--json')
+    check(done.returncode == 0 and numbers(model, 'decoder.hrf') == chosen, 'the same curve by number')
+    done = fit(folder, '--hrf', '20')
+    check(done.returncode == 2 and 'library' in done.stderr, 'no curve 20: ' + done.stderr)
+
+
 def check_trials(folder):
     """phos fit trials: a row a trial, repeats alike, curves counted, wrong use named."""
     command = [PHOS, 'fit', 'trials', '--run', 'run.yaml', '--out', 'betas.safetensors', '--json']
@@ -296,6 +310,7 @@ with tempfile.TemporaryDirectory() as work:
     check_fit(work)
     check_run_file(work)
     check_trials(work)
+    check_curve(work)
     check_latents(work)
     check_decode(work)
     check_few_trials(work)

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "decode/betas.h"
 #include "fit/fit.h"
+#include "fit/hrf.h"
 #include "fit/rows.h"
 #include "io/safetensors.h"
 #include "types.h"
@@ -34,26 +35,6 @@ struct betas_work {
     struct phi_betas_data data;
     struct phi_betas out;
 };
-
-static bool choose_shapes(struct betas_work *w)
-{
-    const char *name = w->args->hrf;
-    char *end;
-    long index = strtol(name, &end, 10);
-
-    w->data.n_shapes = 1;
-    if (strcmp(name, "spm") == 0)
-        w->shapes[0] = phi_hrf_spm();
-    else if (strcmp(name, "glover") == 0)
-        w->shapes[0] = phi_hrf_glover();
-    else if (strcmp(name, "library") == 0)
-        for (w->data.n_shapes = 0; phi_hrf_library(w->data.n_shapes, &w->shapes[w->data.n_shapes]);
-             w->data.n_shapes++)
-            ;
-    else
-        return *name && !*end && index >= 0 && phi_hrf_library((size_t)index, &w->shapes[0]);
-    return true;
-}
 
 static enum ph_status list_trials(struct betas_work *w, struct ph_error *reterr)
 {
@@ -338,8 +319,7 @@ static int run_trials(const struct cli_command *self, int argc, char **argv)
         {CLI_TEXT, "trial-type", &a.trial_type, "NAME", "use these events only"},
         {CLI_TEXT, "method", &a.method, "NAME",
          "lsa (all trials together), lss (each against the others) or ridge (fractional)"},
-        {CLI_TEXT, "hrf", &a.hrf, "NAME",
-         "spm, glover, library (each voxel's best of 20 curves), or a curve's number (spm)"},
+        {CLI_TEXT, "hrf", &a.hrf, "NAME", "each voxel's response: " FIT_HRF_HELP},
         {CLI_REAL, "fraction", &a.fraction, "X",
          "ridge: length over that of least squares (each voxel's own, by repeats)"},
         {CLI_REAL, "high-pass", &a.high_pass_s, "S", "slowest period that is kept; 0: all (128)"},
@@ -360,7 +340,8 @@ static int run_trials(const struct cli_command *self, int argc, char **argv)
     if (strcmp(a.method, "lsa") != 0 && strcmp(a.method, "lss") != 0 &&
         strcmp(a.method, "ridge") != 0)
         return cli_usage(self, "--method is lsa, lss or ridge");
-    if (!choose_shapes(&w))
+    w.data.n_shapes = fit_hrf_parse(a.hrf, w.shapes);
+    if (w.data.n_shapes == 0)
         return cli_usage(self, "--hrf is spm, glover, library or a number from 0 to %d",
                          PHI_HRF_LIBRARY_SIZE - 1);
     if (!(a.fraction >= 0 && a.fraction <= 1) || !(a.ref >= 0 && a.ref <= 1) ||

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "decode/noise.h"
 #include "fit/fit.h"
+#include "fit/hrf.h"
 #include "fit/rows.h"
 #include "fit/trials.h"
 #include "types.h"
@@ -22,7 +23,7 @@
 
 struct posterior_args {
     struct cli_list bold, events, plugins;
-    const char *run, *stimuli, *latents, *out, *mask, *trial_type, *noise, *penalty;
+    const char *run, *stimuli, *latents, *out, *mask, *trial_type, *noise, *penalty, *hrf;
     int64_t n_components, n_folds, n_threads;
     double rho, ref, lambda;
     bool no_temper, json;
@@ -35,6 +36,8 @@ struct posterior_fit {
     struct fit_rows rows;
     struct fit_latents latents;
     struct phi_decoder_shape shape;
+    struct phi_hrf curves[PHI_HRF_LIBRARY_SIZE]; /* to choose from */
+    size_t n_curves, curve;                      /* and the chosen one */
     struct phi_decoder_model *model;
     struct fit_calibration held_out, training;
     double rho, tau;
@@ -54,10 +57,10 @@ static enum ph_status open_inputs(struct posterior_fit *f, struct ph_error *rete
         .run_file = a->run, .bold = &a->bold, .events = &a->events, .mask = a->mask, .ref = a->ref};
     struct fit_rows_from with_registry = from;
     struct fit_latents_from pictures = {NULL, a->latents, a->trial_type, (size_t)a->n_components};
-    const struct phi_hrf hrf = phi_hrf_spm();
     enum ph_status status = types_open(&a->plugins, &f->registry, reterr);
 
-    f->shape = phi_decoder_shape_of(&hrf);
+    f->n_curves = fit_hrf_parse(a->hrf, f->curves);
+    f->shape = phi_decoder_shape_of(&f->curves[0]);
     with_registry.registry = f->registry;
     if (status == PH_OK && a->stimuli)
         status = phi_stimuli_open(a->stimuli, &f->set, reterr);
@@ -66,6 +69,53 @@ static enum ph_status open_inputs(struct posterior_fit *f, struct ph_error *rete
         status = fit_rows_load(&with_registry, &f->rows, reterr);
     if (status == PH_OK)
         status = fit_latents_make(&pictures, &f->rows, &f->latents, reterr);
+    return status;
+}
+
+/* Mean log of what left-out rows leave unexplained, over voxels. */
+static enum ph_status left_over(struct posterior_fit *f, double *ret_log, struct ph_error *reterr)
+{
+    const size_t all[2] = {0, f->rows.n};
+    const struct phi_posterior_options options = {.n_threads = (size_t)f->args->n_threads};
+    struct phi_posterior *post = NULL;
+    struct fit_design design;
+    double sum = 0, n = 0;
+    enum ph_status status = fit_design_make(&f->rows, &f->latents, &f->shape, all,
+                                            (size_t)f->args->n_folds, 0, &design, reterr);
+
+    if (status)
+        return status;
+    status = phi_posterior_fit(&design.data, &options, &post, reterr);
+    fit_design_free(&design);
+    for (size_t v = 0; status == PH_OK && v < post->q; v++)
+        if (post->sigma[v] > 0) {
+            sum += log((double)post->sigma[v]);
+            n++;
+        }
+    *ret_log = n > 0 ? sum / n : INFINITY;
+    phi_posterior_destroy(&post);
+    return status;
+}
+
+/* One curve for all voxels, since the channels of the decoder separate only then: the one whose
+ * fits predict left-out rows best. */
+static enum ph_status choose_curve(struct posterior_fit *f, struct ph_error *reterr)
+{
+    double least = INFINITY, now;
+    enum ph_status status = PH_OK;
+
+    for (size_t i = 0; status == PH_OK && f->n_curves > 1 && i < f->n_curves; i++) {
+        cli_progress("response curve", i, f->n_curves);
+        f->shape = phi_decoder_shape_of(&f->curves[i]);
+        status = left_over(f, &now, reterr);
+        if (status == PH_OK && now < least) {
+            least = now;
+            f->curve = i;
+        }
+        if (status == PH_OK && cli_interrupted())
+            status = phi_error(reterr, PH_E_STATE, "interrupted");
+    }
+    f->shape = phi_decoder_shape_of(&f->curves[f->curve]);
     return status;
 }
 
@@ -266,6 +316,8 @@ static void report(const struct posterior_fit *f)
         f->held_out.nll, "coverage90", f->held_out.coverage, "error_over_variance",
         f->held_out.ratio, "r", f->held_out.r, "two_way", f->held_out.two_way);
 
+    if (f->n_curves > 1)
+        (void)json_object_set_new(json, "hrf", json_integer((json_int_t)f->curve));
     if (f->args->json) {
         (void)json_dumpf(json, stdout, JSON_INDENT(2));
         (void)putchar('\n');
@@ -278,6 +330,8 @@ static void report(const struct posterior_fit *f)
                post->tau, f->held_out.n_trials, f->held_out.two_way, f->held_out.r,
                100 * f->held_out.coverage);
     }
+    if (!f->args->json && f->n_curves > 1)
+        printf("response: curve %zu of the library\n", f->curve);
     json_decref(json);
 }
 
@@ -286,6 +340,8 @@ static enum ph_status work(struct posterior_fit *f, struct ph_error *reterr)
     char made_by[256];
     enum ph_status status = open_inputs(f, reterr);
 
+    if (status == PH_OK)
+        status = choose_curve(f, reterr);
     if (status == PH_OK)
         status = estimate_rho(f, reterr);
     if (status == PH_OK)
@@ -333,12 +389,17 @@ static bool one_of(const char *text, const char *a, const char *b, const char *c
 
 static int check_args(const struct cli_command *self, const struct posterior_args *a)
 {
+    struct phi_hrf curves[PHI_HRF_LIBRARY_SIZE];
+
     if (!a->run || !a->out || a->bold.n == 0 || !(a->stimuli || a->latents))
         return cli_usage(self, "--run, --bold, --out, and --stimuli or --latents are needed");
     if (a->latents && a->n_components)
         return cli_usage(self, "--components is for components of pixels; --latents has its own");
     if (!one_of(a->noise, "full", "diagonal", NULL))
         return cli_usage(self, "--noise is full or diagonal");
+    if (fit_hrf_parse(a->hrf, curves) == 0)
+        return cli_usage(self, "--hrf is spm, glover, library or a number from 0 to %d",
+                         PHI_HRF_LIBRARY_SIZE - 1);
     if (!one_of(a->penalty, "voxel", "common", "fixed"))
         return cli_usage(self, "--penalty is voxel, common or fixed");
     if (a->n_folds < 2 || a->n_folds > 1000 || a->n_components < 0 || a->n_components > 8192 ||
@@ -352,7 +413,7 @@ static int check_args(const struct cli_command *self, const struct posterior_arg
 static int run_posterior(const struct cli_command *self, int argc, char **argv)
 {
     struct posterior_args a = {
-        .noise = "full", .penalty = "voxel", .n_folds = 6, .rho = -1, .ref = 0.5};
+        .noise = "full", .penalty = "voxel", .hrf = "spm", .n_folds = 6, .rho = -1, .ref = 0.5};
     const struct cli_option options[] = {
         {CLI_TEXT, "run", &a.run, "RUN.yaml", "run file whose filters the volumes go through"},
         {CLI_LIST, "bold", &a.bold, "FILE", "training run (NIfTI); repeat in order"},
@@ -367,6 +428,7 @@ static int run_posterior(const struct cli_command *self, int argc, char **argv)
         {CLI_TEXT, "noise", &a.noise, "KIND", "full (shrunk) or diagonal"},
         {CLI_TEXT, "penalty", &a.penalty, "KIND", "voxel, common (both by the folds) or fixed"},
         {CLI_REAL, "lambda", &a.lambda, "X", "the penalty where it is fixed"},
+        {CLI_TEXT, "hrf", &a.hrf, "NAME", "response of all voxels: " FIT_HRF_HELP},
         {CLI_INT, "folds", &a.n_folds, "N", "folds, contiguous parts of each run (6)"},
         {CLI_REAL, "rho", &a.rho, "X", "noise correlation between volumes (from the residuals)"},
         {CLI_REAL, "ref", &a.ref, "X", "share of the TR at which a volume counts as taken (0.5)"},
@@ -392,7 +454,7 @@ const struct cli_command fit_posterior = {
     .operands = "",
     .text = "Fits the decoder behind decoder/posterior and decoder/stream: volumes go through the "
             "filters of\nthe run file, the pictures become principal components of their pixels, "
-            "and every voxel is\nexplained by the components of what was shown, through the SPM "
+            "and every voxel is\nexplained by the components of what was shown, through the "
             "response. The model holds the\ncomponents too, so that generator/eigenface can draw "
             "what was decoded. With --latents (phos\nencode) a network's latents take their place, "
             "for generator/dand; with --stimuli too, the model\nalso holds the best linear map "
