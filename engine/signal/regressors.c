@@ -37,7 +37,11 @@ static enum ph_status check(const struct phi_regressors_config *c, struct ph_err
                          c->n_conditions, PHI_REGRESSORS_MAX_DRIFT);
     if (c->n_conditions == 0)
         return PH_OK;
-    if (c->n_parts < 1 || c->n_parts > 3 || c->max_events == 0 || !phi_hrf_valid(&c->hrf))
+    if (c->n_fir > PHI_REGRESSORS_MAX_FIR)
+        return phi_error(reterr, PH_E_LIMIT, "%zu delays of a response: at most %d", c->n_fir,
+                         PHI_REGRESSORS_MAX_FIR);
+    if (c->max_events == 0 ||
+        (c->n_fir == 0 && (c->n_parts < 1 || c->n_parts > 3 || !phi_hrf_valid(&c->hrf))))
         return phi_error(reterr, PH_E_INVAL, "conditions need a response of 1 to 3 parts");
     if (!(c->timing.tr_s > 0))
         return phi_error(reterr, PH_E_INVAL, "conditions need the TR; it is %g s", c->timing.tr_s);
@@ -91,12 +95,17 @@ static size_t n_before_conditions(const struct phi_regressors *r)
 size_t phi_regressors_n_columns(const struct phi_regressors *regressors)
 {
     return n_before_conditions(regressors) +
-           regressors->config.n_conditions * regressors->config.n_parts;
+           regressors->config.n_conditions * phi_regressors_width(regressors);
 }
 
 size_t phi_regressors_column_of(const struct phi_regressors *regressors, size_t condition)
 {
-    return n_before_conditions(regressors) + condition * regressors->config.n_parts;
+    return n_before_conditions(regressors) + condition * phi_regressors_width(regressors);
+}
+
+size_t phi_regressors_width(const struct phi_regressors *regressors)
+{
+    return regressors->config.n_fir ? regressors->config.n_fir : regressors->config.n_parts;
 }
 
 enum ph_status phi_regressors_event(struct phi_regressors *regressors,
@@ -111,9 +120,14 @@ enum ph_status phi_regressors_event(struct phi_regressors *regressors,
     return PH_OK;
 }
 
-/* Twice the sampled length: what is left of a response then is below 1e-9 of its peak. */
+/* Twice the sampled length: what is left of a response then is below 1e-9 of its peak. Delays of
+ * whole volumes count from the onset. */
 static bool is_over(const struct phi_regressors *r, const struct phi_event *event, double t_s)
 {
+    double delays_s = (double)(r->config.n_fir + 1) * r->config.timing.tr_s;
+
+    if (r->config.n_fir)
+        return t_s - event->onset_s > delays_s;
     return t_s - event->onset_s - event->duration_s > 2 * r->config.hrf.length_s;
 }
 
@@ -163,19 +177,27 @@ static void fill_motion(struct phi_regressors *r, const double *motion, double *
     r->has_motion = true;
 }
 
-static void fill_conditions(struct phi_regressors *r, double t_s, double *row)
+static void fill_condition(const struct phi_regressors *r, size_t c, size_t k, double t_s,
+                           double *out)
+{
+    struct phi_regressor regressor = {r->events, r->n_events, (uint32_t)c, r->config.hrf,
+                                      PHI_HRF_CANONICAL};
+
+    if (r->config.n_fir) {
+        phi_design_fir_row(&regressor, &r->config.timing, k, r->config.n_fir, out);
+        return;
+    }
+    for (size_t part = 0; part < r->config.n_parts; part++) {
+        regressor.part = (enum phi_hrf_part)part;
+        out[part] = phi_regressor_at(&regressor, t_s);
+    }
+}
+
+static void fill_conditions(struct phi_regressors *r, size_t k, double t_s, double *row)
 {
     drop_old_events(r, t_s);
-    for (size_t c = 0; c < r->config.n_conditions; c++) {
-        double *out = row + phi_regressors_column_of(r, c);
-
-        for (size_t part = 0; part < r->config.n_parts; part++) {
-            const struct phi_regressor regressor = {r->events, r->n_events, (uint32_t)c,
-                                                    r->config.hrf, (enum phi_hrf_part)part};
-
-            out[part] = phi_regressor_at(&regressor, t_s);
-        }
-    }
+    for (size_t c = 0; c < r->config.n_conditions; c++)
+        fill_condition(r, c, k, t_s, row + phi_regressors_column_of(r, c));
 }
 
 void phi_regressors_row(struct phi_regressors *regressors, size_t k, double t_s,
@@ -191,7 +213,7 @@ void phi_regressors_row(struct phi_regressors *regressors, size_t k, double t_s,
     out += c->n_motion;
     if (c->n_extra > 0)
         memcpy(out, extra, c->n_extra * sizeof *out);
-    fill_conditions(regressors, t_s, ret_row);
+    fill_conditions(regressors, k, t_s, ret_row);
 }
 
 /* The longest of names[n] that `at` begins with; n if there is none. */

@@ -14,6 +14,7 @@
 
 #define PHI_REGRESSORS_MAX_DRIFT      64
 #define PHI_REGRESSORS_MAX_CONDITIONS 64
+#define PHI_REGRESSORS_MAX_FIR        32
 
 enum phi_drift {
     PHI_DRIFT_NONE = 0,
@@ -31,6 +32,8 @@ struct phi_regressors_config {
     size_t n_parts; /* 1: response; 2: and time derivative; 3: and dispersion derivative */
     struct phi_hrf hrf;
     size_t max_events;
+    size_t n_fir; /* above 0: no response but so many delays of whole volumes a condition, to
+                     PHI_REGRESSORS_MAX_FIR; n_parts and hrf then mean nothing */
 };
 
 struct phi_regressors;
@@ -46,9 +49,10 @@ void phi_regressors_destroy(struct phi_regressors **regressors);
 /* Forgets events and motion. */
 void phi_regressors_reset(struct phi_regressors *regressors);
 
-/* Columns of a row, and the first of condition `condition`. */
+/* Columns of a row, the first of condition `condition`, and how many each condition has. */
 size_t phi_regressors_n_columns(const struct phi_regressors *regressors);
 size_t phi_regressors_column_of(const struct phi_regressors *regressors, size_t condition);
+size_t phi_regressors_width(const struct phi_regressors *regressors);
 
 /* Makes an event known; trial_type is the number of its condition. PH_E_INVAL if a number is not
  * finite, the duration is negative or there is no such condition; PH_E_LIMIT once max_events are

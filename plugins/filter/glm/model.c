@@ -44,6 +44,15 @@ static size_t n_drift_of(const struct params *given, size_t n_volumes, double tr
                                          : phi_design_polynomial_order(n_volumes, tr_s);
 }
 
+static struct phi_hrf response_of(const struct params *given)
+{
+    struct phi_hrf hrf = given->hrf == RESPONSE_GLOVER ? phi_hrf_glover() : phi_hrf_spm();
+
+    if (given->hrf == RESPONSE_LIBRARY)
+        (void)phi_hrf_library((size_t)given->hrf_curve, &hrf); /* its range is the parameter's */
+    return hrf;
+}
+
 static struct phi_regressors_config config_of(const struct params *given, const struct ph_spec *in,
                                               size_t n_conditions)
 {
@@ -59,7 +68,8 @@ static struct phi_regressors_config config_of(const struct params *given, const 
                    (size_t)given->noise_components,
         .n_conditions = n_conditions,
         .n_parts = (size_t)given->hrf_parts,
-        .hrf = given->hrf ? phi_hrf_glover() : phi_hrf_spm(),
+        .hrf = response_of(given),
+        .n_fir = given->hrf == RESPONSE_FIR ? (size_t)given->fir_delays : 0,
         .max_events = MAX_EVENTS,
     };
 }
@@ -150,7 +160,8 @@ enum ph_status glm_model_open(const struct params *given, const struct ph_spec *
     size_t n_slices, n = 1;
     enum ph_status status = slice_times(given, in, times_s, &n_slices, reterr);
 
-    *ret_model = (struct glm_model){.n_vectors = fit.n_vectors};
+    *ret_model = (struct glm_model){.n_vectors = fit.n_vectors,
+                                    .n_weighted = config.n_fir ? config.n_fir : 1};
     if (status == PH_OK)
         status = count_columns(&config, ret_model, reterr);
     if (status != PH_OK)
@@ -198,7 +209,9 @@ enum ph_status glm_model_contrast(struct glm_model *model, size_t k, const char 
     enum ph_status status = phi_contrast_parse(text, names->name, names->n, weights, reterr);
 
     for (size_t i = 0; status == PH_OK && i < names->n; i++)
-        vector[phi_regressors_column_of(model->parts[0].regressors, i)] = weights[i];
+        for (size_t j = 0; j < model->n_weighted; j++)
+            vector[phi_regressors_column_of(model->parts[0].regressors, i) + j] =
+                weights[i] / (double)model->n_weighted;
     for (size_t i = 0; status == PH_OK && i < model->n_parts; i++)
         status = phi_iglm_set_vector(model->parts[i].model, k, vector);
     return status;

@@ -41,6 +41,7 @@ struct glm_model {
     size_t n_nuisance; /* columns before the conditions, the level included */
     size_t slice_size; /* voxels of a slice; 0: one part for all */
     size_t n_vectors;
+    size_t n_weighted; /* columns of a condition that contrasts weigh: 1, or all delays */
 };
 
 /* Splits a list; PH_E_LIMIT for too many. */

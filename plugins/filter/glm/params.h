@@ -9,6 +9,8 @@
 
 #define MAX_NOISE 10
 
+enum response { RESPONSE_SPM, RESPONSE_GLOVER, RESPONSE_LIBRARY, RESPONSE_FIR };
+
 enum output { OUT_CLEANED, OUT_RESIDUAL, OUT_T, OUT_EFFECT };
 
 struct params {
@@ -16,6 +18,8 @@ struct params {
     const char *conditions;
     const char *contrast;
     int32_t hrf;
+    int64_t hrf_curve;
+    int64_t fir_delays;
     int64_t hrf_parts;
     double ref;
     int32_t drift;

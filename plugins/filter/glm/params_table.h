@@ -10,7 +10,7 @@
 #include "signal/regressors.h"
 
 static const char *const outputs[] = {"cleaned", "residual", "t", "effect", NULL};
-static const char *const hrfs[] = {"spm", "glover", NULL};
+static const char *const hrfs[] = {"spm", "glover", "library", "fir", NULL};
 static const char *const drifts[] = {"none", "legendre", "dct", NULL};
 static const char *const slice_orders[] = {
     "none", "ascending", "descending", "interleaved", "interleaved_odd", "siemens", NULL};
@@ -26,7 +26,14 @@ static const struct ph_param params_table[] = {
               "Trial types that get a regressor, separated by commas."),
     PH_STRING(struct params, contrast, "", 0,
               "Weights of the conditions, as face-house or 0.5*face+0.5*place-house."),
-    PH_ENUM(struct params, hrf, 0, hrfs, 0, "Haemodynamic response."),
+    PH_ENUM(struct params, hrf, 0, hrfs, 0,
+            "Haemodynamic response: SPM's, Glover's, a curve of the GLMsingle library, or none "
+            "(fir: a column for each of fir_delays volumes after the onset; contrasts then take "
+            "their mean)."),
+    PH_INT(struct params, hrf_curve, 0, 0, PHI_HRF_LIBRARY_SIZE - 1, "", 0,
+           "Curve of the library, fastest to slowest (hrf = library)."),
+    PH_INT(struct params, fir_delays, 8, 1, PHI_REGRESSORS_MAX_FIR, "volumes", 0,
+           "Delays that an event's response is followed over (hrf = fir)."),
     PH_INT(struct params, hrf_parts, 1, 1, 3, "", 0,
            "1: the response; 2: and its time derivative; 3: and its dispersion derivative."),
     PH_FLOAT(struct params, ref, 0.5, 0, 1, "TR", 0,

@@ -337,6 +337,62 @@ static void slices_have_their_own_design(void **state)
     assert_true(slice_residual(slices, true) < 1e-3);
 }
 
+/* Largest residual of the last events of a run without noise that follows library curve 15. */
+static double response_residual(const char *params)
+{
+    struct ph_spec in = rig_volumes(2, 2, 1, TR);
+    struct phi_hrf hrf;
+    struct rig *rig;
+    double far = 0;
+    int next = 0;
+
+    in.n_volumes = VOLUMES;
+    assert_true(phi_hrf_library(15, &hrf));
+    rig = rig_open("filter/glm", params, &in);
+    for (int t = 0; t < VOLUMES; t++) {
+        float y[4];
+
+        events_until(rig, &next, t);
+        for (int v = 0; v < 4; v++) {
+            y[v] = 100;
+            for (int e = 0; e < 8; e++)
+                y[v] += (float)(10 * phi_hrf_event(&hrf, PHI_HRF_CANONICAL,
+                                                   TR * (t + 0.5) - 10 - 28 * e, 4));
+        }
+        assert_int_equal(rig_push(rig, y, 0), PH_OK);
+        if (t > 100)
+            far = fmax(far, fabs((double)((const float *)rig_last(rig)->data)[0]));
+    }
+    rig_close(&rig);
+    return far;
+}
+
+static void responses(void **state)
+{
+    (void)state;
+    assert_true(response_residual("output=residual drift=none conditions=face,house") > 0.5);
+    assert_true(response_residual("output=residual drift=none conditions=face,house hrf=library "
+                                  "hrf_curve=15") < 1e-3);
+    assert_true(response_residual("output=residual drift=none conditions=face,house hrf=fir "
+                                  "fir_delays=20") < 0.05);
+}
+
+/* With delays in the place of a response the contrast is that of their means. */
+static void fir_contrast(void **state)
+{
+    struct ph_spec in = input();
+    struct rig *rig =
+        rig_open("filter/glm",
+                 "output=t conditions=face,house contrast=face-house hrf=fir fir_delays=8", &in);
+    const float *t_map;
+
+    (void)state;
+    run(rig, 500);
+    t_map = rig_last(rig)->data;
+    assert_true(t_map[0] > 10 && t_map[1] < -10);
+    rig_close(&rig);
+}
+
 static void missing_figures(void **state)
 {
     struct ph_spec in = rig_vectors(2, TR);
@@ -386,6 +442,8 @@ int main(void)
         cmocka_unit_test(early_maps_are_empty),
         cmocka_unit_test(whitening_from_the_first_volumes),
         cmocka_unit_test(slices_have_their_own_design),
+        cmocka_unit_test(responses),
+        cmocka_unit_test(fir_contrast),
         cmocka_unit_test(missing_figures),
         cmocka_unit_test(refusals),
     };

@@ -60,6 +60,33 @@ static void rows_are_in_order(void **state)
     phi_regressors_destroy(&r);
 }
 
+/* Delays of whole volumes from the onset, as long as they are asked for. */
+static void delays_in_the_place_of_a_response(void **state)
+{
+    const struct phi_regressors_config config = {
+        .timing = {100, 2, 0.5}, .n_conditions = 2, .max_events = 1, .n_fir = 3};
+    const struct phi_event event = {19.2, 4, 2, 1};
+    struct phi_regressors *r = NULL;
+    struct ph_error err;
+    double row[7];
+
+    (void)state;
+    assert_ok(phi_regressors_create(&config, &r, &err), err);
+    assert_int_equal(phi_regressors_n_columns(r), 7);
+    assert_int_equal(phi_regressors_width(r), 3);
+    assert_int_equal(phi_regressors_column_of(r, 1), 4);
+    assert_int_equal(phi_regressors_event(r, &event), PH_OK);
+    for (size_t k = 8; k < 16; k++) {
+        phi_regressors_row(r, k, 2 * ((double)k + 0.5), NULL, NULL, row);
+        for (size_t j = 0; j < 3; j++) {
+            assert_near(row[1 + j], 0, 0);
+            assert_near(row[4 + j], k == 10 + j ? 2 : 0, 0);
+        }
+    }
+    assert_int_equal(phi_regressors_event(r, &event), PH_OK); /* the first one has left */
+    phi_regressors_destroy(&r);
+}
+
 static void old_events_leave(void **state)
 {
     struct phi_regressors_config config = base_config();
@@ -150,8 +177,11 @@ static void contrasts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_are_in_order),  cmocka_unit_test(old_events_leave),
-        cmocka_unit_test(events_are_checked), cmocka_unit_test(configurations_are_checked),
+        cmocka_unit_test(rows_are_in_order),
+        cmocka_unit_test(delays_in_the_place_of_a_response),
+        cmocka_unit_test(old_events_leave),
+        cmocka_unit_test(events_are_checked),
+        cmocka_unit_test(configurations_are_checked),
         cmocka_unit_test(contrasts),
     };
     return cmocka_run_group_tests_name("signal/regressors", tests, NULL, NULL);
