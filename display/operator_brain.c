@@ -63,6 +63,7 @@ static struct phi_rect draw_legend(struct phi_canvas *canvas, const struct phi_f
     int bar = room.w / 6;
     float low = map->threshold / most_of(map);
     int x = room.x + 6;
+    char peak[80];
 
     x += phi_textf(canvas, font, x, y, PHI_ALIGN_LEFT, PHI_COLOUR_DIM, "%.1f ",
                    (double)-most_of(map));
@@ -72,10 +73,12 @@ static struct phi_rect draw_legend(struct phi_canvas *canvas, const struct phi_f
                    (double)-map->threshold, (double)map->threshold);
     draw_bar(canvas, (struct phi_rect){x, y + 3, bar, line - 6}, low, 1);
     x += bar;
-    phi_textf(canvas, font, x, y, PHI_ALIGN_LEFT, PHI_COLOUR_DIM, " %.1f", (double)most_of(map));
-    phi_textf(canvas, font, room.x + room.w - 6, y, PHI_ALIGN_RIGHT, PHI_COLOUR_TEXT,
-              "peak %.1f at %u, %u, %u", (double)map->most, map->peak[0], map->peak[1],
-              map->peak[2]);
+    x += phi_textf(canvas, font, x, y, PHI_ALIGN_LEFT, PHI_COLOUR_DIM, " %.1f",
+                   (double)most_of(map));
+    (void)snprintf(peak, sizeof peak, "peak %.1f at %u, %u, %u", (double)map->most, map->peak[0],
+                   map->peak[1], map->peak[2]);
+    if (x + 12 + phi_text_width(font, peak) < room.x + room.w) /* small windows have no room */
+        phi_text(canvas, font, room.x + room.w - 6, y, PHI_ALIGN_RIGHT, PHI_COLOUR_TEXT, peak);
     room.h -= line + 6;
     return room;
 }
