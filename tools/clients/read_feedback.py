@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Prints what Phosphene decodes: read_feedback.py [TOPIC[,TOPIC...] [ENDPOINT [COUNT]]]
-Topics: latent, image, quality, state. Payloads are little-endian: float32 mean then sd for a
+Topics: latent, image, quality, signal, state. Payloads are little-endian: float32 mean then sd for a
 latent, RGB bytes for an image."""
 import json
 import sys

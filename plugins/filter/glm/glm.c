@@ -76,9 +76,6 @@ static enum ph_status make_noise(const struct params *given, const struct ph_spe
 
     if (config.n_components == 0)
         return PH_OK;
-    if (given->noise_mask[0] && in->kind != PH_FRAME_VOLUME)
-        return phi_error(reterr, PH_E_SHAPE,
-                         "noise_mask is an image of whole volumes: place glm before the mask");
     if (given->noise_mask[0])
         status = mask_file_load(given->noise_mask, &in->geometry, 0.5, &mask, reterr);
     if (status == PH_OK) {
@@ -171,7 +168,6 @@ static enum ph_status glm_init(void *state, const void *params, const struct ph_
         status = glm_maps_open(&glm->maps, in, host, reterr);
     if (status != PH_OK)
         return status;
-    glm->fitted = glm->model.slice_size == 0;
     glm->fit = host->alloc(host->self, glm->n, sizeof *glm->fit);
     return glm->fit ? PH_OK
                     : phi_error_nomem(reterr, "the model's maps", glm->n * sizeof *glm->fit);
@@ -249,22 +245,37 @@ static struct glm_pass choose_pass(struct state *glm, struct ph_frame *frame)
     return pass;
 }
 
+/* Brings the noise region to the frame's values; a region outside the mask is told once. */
+static enum ph_status fit_noise(struct state *glm, size_t n, const uint32_t *voxels)
+{
+    enum ph_status status = phi_glm_noise_reset(glm->noise, n, voxels);
+
+    if (status != PH_OK && !glm->told_missing)
+        glm->host->log(glm->host->self, PH_LOG_ERROR, "glm.noise",
+                       "no voxel of '%s' is in the mask, or no filter says which are: place glm "
+                       "before the mask, or give it a mask that holds them",
+                       glm->given->noise_mask);
+    glm->told_missing = glm->told_missing || status != PH_OK;
+    return status;
+}
+
 static enum ph_status fit_layout(struct state *glm, const struct ph_frame *frame)
 {
     size_t n = ph_frame_count(frame);
     const uint32_t *voxels = NULL;
+    bool whole = frame->kind == PH_FRAME_VOLUME;
     enum ph_status status;
 
     if (glm->fitted && n == glm->n && frame->layout == glm->layout)
         return PH_OK;
-    if (frame->kind == PH_FRAME_VECTOR && glm->model.slice_size > 0 &&
-        glm->host->voxels(glm->host->self, frame->layout, &voxels) != n)
+    if (!whole && glm->host->voxels(glm->host->self, frame->layout, &voxels) != n)
         voxels = NULL;
     status = glm_model_fit(&glm->model, n, voxels);
+    if (status == PH_OK && glm->noise)
+        status = !whole && !voxels && glm->given->noise_mask[0] ? fit_noise(glm, 0, NULL)
+                                                                : fit_noise(glm, n, voxels);
     if (status != PH_OK)
         return status;
-    if (glm->noise)
-        phi_glm_noise_reset(glm->noise, n);
     if (glm->whiten)
         glm_whiten_reset(glm->whiten, n);
     glm->fitted = true;
@@ -357,12 +368,9 @@ static void glm_reset(void *state)
     struct state *glm = state;
 
     glm_model_reset(&glm->model);
-    if (glm->noise)
-        phi_glm_noise_reset(glm->noise, glm->n);
-    if (glm->whiten) {
+    if (glm->whiten)
         (void)!glm_model_set_rho(&glm->model, glm->given->rho); /* a rho that create took */
-        glm_whiten_reset(glm->whiten, glm->n);
-    }
+    glm->fitted = false; /* the rest begins anew with the next volume */
     glm->told_missing = glm->maps.has_values = glm->maps.told = false;
 }
 

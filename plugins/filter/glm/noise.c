@@ -9,7 +9,8 @@
 #include "signal/running.h"
 
 struct phi_glm_noise {
-    struct phi_glm_noise_config config; /* its voxels point into `region` or are NULL */
+    struct phi_glm_noise_config config; /* its voxels point to `given` or are NULL */
+    uint32_t *given;                    /* [config.n_voxels] the region in the grid */
     struct phi_noisecomp *components;
     struct phi_moments *moments; /* while the region is being chosen */
     uint32_t *region;            /* [capacity of components] */
@@ -40,7 +41,8 @@ enum ph_status phi_glm_noise_open(const struct phi_glm_noise_config *config,
         status = phi_moments_create(config->voxels ? 1 : config->n_capacity, &n->moments, reterr);
     if (status == PH_OK) {
         n->region = phi_calloc(capacity, sizeof *n->region);
-        if (!n->region)
+        n->given = phi_calloc(capacity, sizeof *n->given);
+        if (!n->region || !n->given)
             status = phi_error_nomem(reterr, "noise regressors", capacity * sizeof *n->region);
     }
     if (status != PH_OK) {
@@ -48,10 +50,10 @@ enum ph_status phi_glm_noise_open(const struct phi_glm_noise_config *config,
         return status;
     }
     if (config->voxels) {
-        memcpy(n->region, config->voxels, config->n_voxels * sizeof *n->region);
-        n->config.voxels = n->region;
+        memcpy(n->given, config->voxels, config->n_voxels * sizeof *n->given);
+        n->config.voxels = n->given;
     }
-    phi_glm_noise_reset(n, config->n_capacity);
+    phi_moments_reset(n->moments, config->voxels ? 1 : config->n_capacity);
     *ret_noise = n;
     return PH_OK;
 }
@@ -63,18 +65,44 @@ void phi_glm_noise_close(struct phi_glm_noise **noise)
     phi_noisecomp_destroy(&(*noise)->components);
     phi_moments_destroy(&(*noise)->moments);
     phi_free((*noise)->region);
+    phi_free((*noise)->given);
     phi_free(*noise);
     *noise = NULL;
 }
 
-void phi_glm_noise_reset(struct phi_glm_noise *noise, size_t n_voxels)
+/* The given voxels' places among a frame's values, into region; both lists ascend. */
+static size_t place_given(struct phi_glm_noise *n, size_t n_values, const uint32_t *places)
 {
-    noise->n_voxels = n_voxels;
-    noise->n_wanted = n_wanted_of(&noise->config, n_voxels);
-    phi_moments_reset(noise->moments, n_voxels);
+    size_t found = 0, at = 0;
+
+    for (size_t i = 0; i < n->config.n_voxels; i++) {
+        uint32_t voxel = n->given[i];
+
+        while (places && at < n_values && places[at] < voxel)
+            at++;
+        if (!places && voxel < n_values)
+            n->region[found++] = voxel;
+        else if (places && at < n_values && places[at] == voxel)
+            n->region[found++] = (uint32_t)at;
+    }
+    return found;
+}
+
+enum ph_status phi_glm_noise_reset(struct phi_glm_noise *noise, size_t n_values,
+                                   const uint32_t *places)
+{
+    size_t found;
+
+    noise->n_voxels = n_values;
+    noise->n_wanted = n_wanted_of(&noise->config, n_values);
+    noise->has_region = false;
+    phi_moments_reset(noise->moments, n_values);
+    if (!noise->config.voxels)
+        return PH_OK;
+    found = place_given(noise, n_values, places);
     noise->has_region =
-        noise->config.voxels &&
-        phi_noisecomp_set_region(noise->components, noise->region, noise->config.n_voxels) == PH_OK;
+        found > 0 && phi_noisecomp_set_region(noise->components, noise->region, found) == PH_OK;
+    return noise->has_region ? PH_OK : PH_E_INVAL;
 }
 
 void phi_glm_noise_row(const struct phi_glm_noise *noise, const float *y, double *ret_row)
@@ -98,6 +126,8 @@ void phi_glm_noise_learn(struct phi_glm_noise *noise, const float *y)
         phi_noisecomp_learn(noise->components, y);
         return;
     }
+    if (noise->config.voxels)
+        return; /* none of them is in the frame */
     phi_moments_add(noise->moments, y);
     if (phi_moments_n(noise->moments) >= noise->config.n_volumes)
         choose_region(noise);

@@ -18,7 +18,7 @@ struct phi_glm_noise;
 struct phi_glm_noise_config {
     size_t n_components;
     size_t n_capacity;      /* voxels of a frame, at most */
-    const uint32_t *voxels; /* [n_voxels] the region, copied; NULL: the most variable */
+    const uint32_t *voxels; /* [n_voxels] of the grid, ascending, copied; NULL: the most variable */
     size_t n_voxels;
     double share;     /* of the voxels that is the most variable region */
     size_t n_volumes; /* usable volumes to choose the region, and then to find the components */
@@ -32,8 +32,11 @@ PH_NODISCARD enum ph_status phi_glm_noise_open(const struct phi_glm_noise_config
 /* Frees; accepts NULL and *noise == NULL, clears *noise. */
 void phi_glm_noise_close(struct phi_glm_noise **noise);
 
-/* Begins anew, with frames of n_voxels voxels. */
-void phi_glm_noise_reset(struct phi_glm_noise *noise, size_t n_voxels);
+/* Begins anew, with frames of n_values values; places[n_values] are their ascending places in the
+ * grid, NULL for whole volumes. PH_E_INVAL if none of a given region's voxels is among them; the
+ * regressors then stay 0. */
+PH_NODISCARD enum ph_status phi_glm_noise_reset(struct phi_glm_noise *noise, size_t n_values,
+                                                const uint32_t *places);
 
 /* The regressors ret_row[n_components] of frame values y. */
 void phi_glm_noise_row(const struct phi_glm_noise *noise, const float *y, double *ret_row);

@@ -55,10 +55,10 @@ static const struct ph_param params_table[] = {
     PH_BOOL(struct params, global_signal, 0, 0, "Uses the mean signal over the mask."),
     PH_INT(struct params, noise_components, 0, 0, MAX_NOISE, "", 0,
            "Principal components of noise voxels as regressors, brought up to date every volume."),
-    PH_PATH(
-        struct params, noise_mask, "", 0,
-        "NIfTI image of the noise voxels (white matter, fluid) on the grid of the volumes; empty: "
-        "the most variable voxels."),
+    PH_PATH(struct params, noise_mask, "", 0,
+            "NIfTI image of the noise voxels (white matter, fluid) on the grid of the volumes; "
+            "behind a mask those that it holds; empty: "
+            "the most variable voxels."),
     PH_FLOAT(struct params, noise_share, 0.02, 0.0001, 1, "", 0,
              "Share of the voxels that counts as most variable."),
     PH_INT(struct params, noise_volumes, 20, 2, 10000, "volumes", 0,
