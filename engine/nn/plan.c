@@ -18,6 +18,7 @@ void phi_plan_destroy(struct phi_plan **plan)
         struct phi_plan_step *step = &p->step[i];
 
         phi_prim_fini(&step->prim);
+        phi_split_destroy(&step->split);
         phi_free(step->bias);
         if (step->op.state)
             phi_op_kind(step->node->op)->release(step->op.state);

@@ -27,8 +27,8 @@ enum phi_conv_choice {
 enum phi_precision {
     PHI_FLOAT32,
     /* Weights and the operands of a layer rounded to bfloat16, sums in float32: half the bytes of
-     * weights. Layers that float32 does faster stay float32: transposed convolutions, and those
-     * that Winograd takes. */
+     * weights. Layers that float32 does faster stay float32: those that Winograd takes, and
+     * narrow ones. */
     PHI_BFLOAT16
 };
 

@@ -342,6 +342,7 @@ static enum ph_status emit_layer(struct builder *b, int i)
     step = status == PH_OK ? add_step(b, node, last) : NULL;
     if (!step) {
         phi_prim_fini(&made.prim);
+        phi_split_destroy(&made.split);
         phi_free(made.bias);
         return status == PH_OK ? PH_E_INTERNAL : status;
     }

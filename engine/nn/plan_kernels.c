@@ -346,9 +346,9 @@ static void add_bias(struct phi_plan *plan, struct phi_plan_step *step)
 
 enum ph_status phi_step_prim(struct phi_plan *plan, struct phi_plan_step *step)
 {
-    enum ph_status status = phi_prim_run(&step->prim);
+    enum ph_status status = step->split ? phi_split_run(plan, step) : phi_prim_run(&step->prim);
 
-    if (status == PH_OK && step->bias)
+    if (status == PH_OK && step->bias && !step->split)
         add_bias(plan, step);
     return status == PH_OK && step->act != PHI_N_UNARY ? activate(plan, step) : status;
 }

@@ -127,7 +127,9 @@ static void note_lives(struct phi_plan *plan)
 
 static void bind_step(struct phi_plan *plan, struct phi_plan_step *step)
 {
-    if (step->run == phi_step_prim) {
+    if (step->split) {
+        phi_split_set(step->split, plan->value[step->in[0]].data);
+    } else if (step->run == phi_step_prim) {
         phi_prim_set(&step->prim, 0, plan->value[step->in[0]].data);
         phi_prim_set(&step->prim, 1, plan->value[step->out].data);
     }

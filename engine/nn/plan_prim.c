@@ -18,9 +18,6 @@
 #define MAX_WINOGRAD_BYTES ((size_t)32 << 20)
 #define MIN_WINOGRAD_WIDTH 32
 
-/* Narrower inputs cost more to round than they save. */
-#define MIN_BFLOAT16_WIDTH 32
-
 /* Values as the primitive is asked for, and as the plan keeps them: block 0 leaves the layout to
  * oneDNN, with plain values outside. */
 struct layout {
@@ -314,7 +311,7 @@ static int layouts_for(const struct phi_plan *plan, const struct phi_plan_layer 
     if (layer->x.dim[0] == 1 && layer->node->op == PHI_OP_CONV) {
         if (phi_plan_is_winograd(plan, &layer->x, layer->node, &layer->weight_shape))
             ret_layouts[n++] = (struct layout){PHI_BLOCK, PHI_BLOCK, true, false};
-        if (plan->precision == PHI_BFLOAT16 && c >= MIN_BFLOAT16_WIDTH)
+        if (plan->precision == PHI_BFLOAT16 && c >= PHI_MIN_BFLOAT16_WIDTH)
             ret_layouts[n++] = (struct layout){c, k, false, true};
         ret_layouts[n++] = (struct layout){c, k, false, false};
     } else if (layer->x.dim[0] == 1 && c % PHI_BLOCK == 0 && has_avx512()) {
@@ -323,6 +320,27 @@ static int layouts_for(const struct phi_plan *plan, const struct phi_plan_layer 
     }
     ret_layouts[n++] = (struct layout){0, 0, false, false};
     return n;
+}
+
+/* As convolutions on the input, bias and ReLU after. */
+static enum ph_status make_split(struct phi_plan *plan, const struct phi_plan_layer *layer,
+                                 const struct folded *folded, struct phi_plan_step *step,
+                                 size_t *ret_blocks)
+{
+    char x[PHI_SHAPE_TEXT], y[PHI_SHAPE_TEXT];
+    enum ph_status status;
+
+    step->act = layer->act;
+    memcpy(step->act_f, layer->act_f, sizeof step->act_f);
+    status = keep_bias(layer, folded, step);
+    if (status == PH_OK)
+        status = phi_split_create(plan, layer, folded->weight, &step->split);
+    ret_blocks[0] = layer->x.dim[1];
+    ret_blocks[1] = layer->y.dim[1];
+    (void)snprintf(step->text, sizeof step->text, "%s %s -> %s split",
+                   phi_op_kind(layer->node->op)->name, phi_shape_text(&layer->x, x),
+                   phi_shape_text(&layer->y, y));
+    return status;
 }
 
 static enum ph_status make_conv(struct phi_plan *plan, const struct phi_plan_layer *layer,
@@ -414,6 +432,8 @@ enum ph_status phi_plan_layer_prim(struct phi_plan *plan, const struct phi_plan_
 
     if (status == PH_OK && (layer->node->op == PHI_OP_LINEAR || is_one_pixel(layer)))
         status = make_product(plan, layer, &folded, step, ret_blocks);
+    else if (status == PH_OK && phi_split_suits(layer) && has_avx512())
+        status = make_split(plan, layer, &folded, step, ret_blocks);
     else if (status == PH_OK)
         status = make_conv(plan, layer, &folded, step, ret_blocks);
     phi_free(folded.weight);

@@ -21,6 +21,9 @@ struct phi_plane {
 
 #define PHI_BLOCK 16
 
+/* Layers with fewer input channels cost more to round to bfloat16 than they save. */
+#define PHI_MIN_BFLOAT16_WIDTH 32
+
 struct phi_plan_value {
     struct phi_shape shape;
     size_t block; /* 0 until a step makes it */
@@ -37,6 +40,7 @@ struct phi_plan_step {
     int n_in;
     int out;
     struct phi_prim prim;
+    struct phi_split *split; /* instead of `prim`, NULL for none */
     enum phi_unary act; /* run on the result where the primitive cannot; PHI_N_UNARY for none */
     float act_f[2];
     float *bias;          /* added to the result with `slope` after it; owned, NULL for none */
@@ -91,6 +95,18 @@ PH_NODISCARD enum ph_status phi_plan_layer_prim(struct phi_plan *plan,
                                                 const struct phi_plan_layer *layer,
                                                 struct phi_plan_step *step, size_t *ret_blocks,
                                                 struct ph_error *reterr);
+
+/* A transposed convolution as convolutions of its input (plan_split.c), on [h][w][c]: whether the
+ * layer can be done so; made from its weights [in][out][4][4] with batch norm folded in; pointed to
+ * its input; and run with the step's bias and slope. */
+struct phi_split;
+bool phi_split_suits(const struct phi_plan_layer *layer);
+PH_NODISCARD enum ph_status phi_split_create(struct phi_plan *plan,
+                                             const struct phi_plan_layer *layer,
+                                             const float *weight, struct phi_split **ret_split);
+void phi_split_destroy(struct phi_split **split);
+void phi_split_set(struct phi_split *split, float *x);
+enum ph_status phi_split_run(struct phi_plan *plan, struct phi_plan_step *step);
 
 /* Copies n_channels channels from channel `c_from` of one plane to channel `c_to` of another, of as
  * many pixels. */

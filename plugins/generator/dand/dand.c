@@ -43,8 +43,8 @@ static const struct ph_param params_table[] = {
             "The face of the posterior mean, or a row of faces of its samples (the decoder's "
             "`samples` says how many)."),
     PH_ENUM(struct params, precision, PHI_FLOAT32, precisions, 0,
-            "Of the network's arithmetic. bfloat16 takes a processor that has it and two thirds of "
-            "the time; pixels move by a tenth of a grey level."),
+            "Of the network's arithmetic. bfloat16 takes a processor that has it and little more "
+            "than half the time; pixels move by a fifth of a grey level."),
     PH_INT(struct params, threads, 1, 1, 16, "", 0, "Threads of the network's arithmetic."),
 };
 
