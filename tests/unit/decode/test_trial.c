@@ -205,7 +205,7 @@ static void weight_error_limits_the_variance(void **state)
         open_trial(trials, showing, 3, onset_s);
         if (showing)
             assert_near(phi_trials_report(trials, 0).var[0], before, 1e-12);
-        for (int t = 0; t < 14; t++)
+        for (int t = 0; t < 13; t++)
             phi_trials_step(trials, onset_s + t, x, NULL);
         before = phi_trials_report(trials, 0).var[0];
     }
