@@ -55,6 +55,23 @@ static void to_float(const double *from, size_t n, float *out)
         out[i] = (float)from[i];
 }
 
+struct map_job {
+    struct phi_fit *fit;
+    double lambda;
+};
+
+/* R is task 0, M task 1. */
+static enum ph_status map_task(void *ctx, size_t task, size_t worker, struct ph_error *reterr)
+{
+    const struct map_job *job = ctx;
+    struct phi_fit *fit = job->fit;
+
+    (void)worker;
+    if (task == 0)
+        return phi_smoother_residuals(fit->smoother, job->lambda, fit->r, reterr);
+    return phi_smoother_weights(fit->smoother, job->lambda, fit->m, reterr);
+}
+
 /* M and R for `lambda`; kept when they are those already. */
 static enum ph_status set_maps(struct phi_fit *fit, double lambda)
 {
@@ -63,9 +80,7 @@ static enum ph_status set_maps(struct phi_fit *fit, double lambda)
     if (fit->has_maps && fit->lambda_now == lambda)
         return PH_OK;
     fit->has_maps = false;
-    status = phi_smoother_residuals(fit->smoother, lambda, fit->r, fit->reterr);
-    if (status == PH_OK)
-        status = phi_smoother_weights(fit->smoother, lambda, fit->m, fit->reterr);
+    status = phi_fork(fit->n_threads, 2, map_task, &(struct map_job){fit, lambda}, fit->reterr);
     if (status)
         return status;
     to_float(fit->r, fit->n * fit->n, fit->r32);
