@@ -283,11 +283,13 @@ const struct cli_command fit_ridge = {
     .summary = "voxels to features, one penalty a feature",
     .operands = "",
     .text =
-        "Ridge regression from BOLD volumes to the features of what was shown, in the dual "
-        "form, with\nthe penalty of each feature chosen over contiguous folds. Targets are read "
-        "and weights written\nin blocks, so neither needs to fit into memory. With --run the "
-        "volumes first go through "
-        "the filters\nof a run file, as decoder/ridge will see them live.\n\n"
+        "Ridge regression from BOLD volumes to the features of what was shown, with the penalty "
+        "of\n"
+        "each feature (or one for all) chosen over contiguous folds. Targets are read and weights\n"
+        "written in blocks, so neither needs to fit into memory. With --run the volumes first go\n"
+        "through the filters of a run file, as decoder/ridge will see them live. Features to "
+        "voxels\n"
+        "is the same command with the two exchanged and --lags below zero.\n\n"
         "With --mpi under mpirun each process holds a part of the voxels and fits a part of the\n"
         "targets; the first writes the file. Processes of one machine share its processors unless\n"
         "--threads says otherwise.",
