@@ -142,7 +142,7 @@ static bool is_strip(const struct phi_picture *picture)
     return picture->width >= 2 * picture->height && picture->height > 0;
 }
 
-/* The strip of samples under the first reconstruction; returns what it leaves of `rect`. */
+/* The strip of samples at the foot of `rect`; returns what it leaves of it. */
 static struct phi_rect draw_samples(const struct view *v, struct phi_rect rect)
 {
     const struct phi_picture *strip = NULL;
@@ -187,7 +187,7 @@ static void draw_pictures(const struct view *v, struct phi_rect row)
         struct phi_rect rect = {row.x + i * row.w / columns, row.y, row.w / columns - 4, row.h};
         const struct phi_picture *picture = &scene->now[chosen[i]];
 
-        if (i == 0)
+        if (i == columns - 2) /* the first, which people look at, keeps its height if it can */
             rect = draw_samples(v, rect);
         (void)snprintf(title, sizeof title, "reconstruction: %s", picture->generator);
         draw_picture(v, rect, n ? title : "reconstruction", picture);

@@ -281,7 +281,7 @@ static void every_page_draws_at_any_size(void **state)
     phi_scene_destroy(&scene);
 }
 
-/* Samples of the posterior lie under the first reconstruction and take no pane of their own. */
+/* Samples of the posterior lie under the last reconstruction and take no pane of their own. */
 static void samples_are_a_strip(void **state)
 {
     struct phi_operator_fonts fonts;
