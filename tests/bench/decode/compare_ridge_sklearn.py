@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """One dual ridge solve, no folds, by scikit-learn and by bench_ridge_fit in turn, one thread, processor time:
 900 samples of 16,416 voxels to 15,360 targets, or with --full the film session of four times each size (needs
-8 GB). KernelRidge keeps dual coefficients, as our fit does; Ridge goes on to weights a voxel, at 4,096 targets
-and scaled up. Needs scikit-learn.
+8 GB). KernelRidge keeps dual coefficients, as our fit does; Ridge goes on to weights a voxel, so it gets 4,096 targets
+alone. Needs scikit-learn.
 
     compare_ridge_sklearn.py build/tests/bench/decode/bench_ridge_fit [--full] [--rounds N]"""
 import os
@@ -52,7 +52,7 @@ def main():
         print(f"KernelRidge {spent:7.2f} s, {spent * gflops * 1e9 / flops:.2f} of its products at {gflops:.0f} GFLOP/s")
         few = 4096
         spent, gflops = timed(lambda: Ridge(alpha=float(q), solver="cholesky").fit(x, y[:, :few]))
-        print(f"Ridge, {few} targets {spent:7.2f} s, for all about {spent * p / few:.0f} s, at {gflops:.0f} GFLOP/s")
+        print(f"Ridge, {few} targets {spent:7.2f} s at {gflops:.0f} GFLOP/s")
         out = subprocess.run(ours, capture_output=True, text=True, check=True).stdout
         line = next(line for line in out.splitlines() if line.startswith("ridge 1 penalty"))
         total, ratio = re.search(r"total +([\d.]+) s.*ratio ([\d.]+)", line).groups()
