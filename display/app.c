@@ -286,8 +286,8 @@ static void show_operator(struct phi_display *display)
 static void go_on_without_screen(struct phi_display *display)
 {
     ask_to_move(display, 0);
-    display->operator_window = NULL;
-    display->subject_window = NULL;
+    phi_window_forget(&display->operator_window);
+    phi_window_forget(&display->subject_window);
     display->video = false;
     display->config.headless = true;
     if (display->config.screen_lost)

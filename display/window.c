@@ -68,6 +68,12 @@ void phi_window_close(struct phi_window **window)
     *window = NULL;
 }
 
+void phi_window_forget(struct phi_window **window)
+{
+    phi_free(*window);
+    *window = NULL;
+}
+
 uint32_t phi_window_id(const struct phi_window *window)
 {
     return SDL_GetWindowID(window->sdl);

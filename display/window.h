@@ -58,6 +58,9 @@ PH_NODISCARD enum ph_status phi_window_open(const struct phi_window_config *conf
 /* Closes the window; accepts NULL, clears *window. */
 void phi_window_close(struct phi_window **window);
 
+/* Frees what is ours without a word to the screen, which is gone; accepts NULL, clears *window. */
+void phi_window_forget(struct phi_window **window);
+
 /* The id that inputs carry. */
 uint32_t phi_window_id(const struct phi_window *window);
 

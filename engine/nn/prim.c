@@ -251,9 +251,12 @@ static dnnl_status_t run_reorder(const struct phi_prim *prim, const struct phi_p
 /* Points operands of the primitive's layout into the shared work, which may have grown. */
 static dnnl_status_t place(struct phi_prim *prim, struct phi_prim_arg *arg)
 {
-    char *at = prim->dnnl->work + arg->offset;
+    char *at;
 
-    if (!arg->reorder || arg->block || arg->at == at)
+    if (!arg->reorder || arg->block) /* then there may be no shared work at all */
+        return dnnl_success;
+    at = prim->dnnl->work + arg->offset;
+    if (arg->at == at)
         return dnnl_success;
     arg->at = at;
     return dnnl_memory_set_data_handle(arg->inner, at);
