@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "golden.h"
+#include "fixture.h"
 #include "models/draw.h"
 #include "nn/plan.h"
 #include "nn/prim.h"
@@ -20,30 +20,6 @@ static const struct phi_draw_config plain = {.batch = 2,
                                              .n_latent = 4,
                                              .n_read = 3,
                                              .n_write = 4};
-
-static struct phi_weights *params;
-static struct phi_graph *graph;
-static struct phi_tape *tape;
-
-static void begin(const char *file)
-{
-    golden_load(&params, file);
-    assert_int_equal(phi_graph_create(&graph), PH_OK);
-}
-
-static int end(void **state)
-{
-    (void)state;
-    phi_tape_destroy(&tape);
-    phi_graph_destroy(&graph);
-    phi_weights_destroy(&params);
-    return 0;
-}
-
-static int p(const char *name)
-{
-    return golden_param(graph, params, name);
-}
 
 static int pf(const char *prefix, const char *name)
 {

@@ -1,32 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * LSTM, bidirectional LSTM and convolutional LSTM built from layers, and the gradient of feature
  * inversion, agree with values computed in float64 by another implementation. */
-#include "golden.h"
+#include "fixture.h"
 #include "nn/prim.h"
-
-static struct phi_weights *params;
-static struct phi_graph *graph;
-static struct phi_tape *tape;
-
-static void begin(const char *file)
-{
-    golden_load(&params, file);
-    assert_int_equal(phi_graph_create(&graph), PH_OK);
-}
-
-static int end(void **state)
-{
-    (void)state;
-    phi_tape_destroy(&tape);
-    phi_graph_destroy(&graph);
-    phi_weights_destroy(&params);
-    return 0;
-}
-
-static int p(const char *name)
-{
-    return golden_param(graph, params, name);
-}
 
 static void forward(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Bounds and gradients of the VAE (Bernoulli and Gaussian), its importance-sampled marginal, and M2
  * agree with values computed in float64 by another implementation. */
-#include "golden.h"
+#include "fixture.h"
 #include "models/vae.h"
 #include "nn/prim.h"
 
@@ -13,30 +13,6 @@ static const struct phi_vae_config m2 = {.n_in = 10,
                                          .n_latent = 2,
                                          .activation = PHI_SOFTPLUS,
                                          .n_classes = 3};
-
-static struct phi_weights *params;
-static struct phi_graph *graph;
-static struct phi_tape *tape;
-
-static void begin(const char *file)
-{
-    golden_load(&params, file);
-    assert_int_equal(phi_graph_create(&graph), PH_OK);
-}
-
-static int end(void **state)
-{
-    (void)state;
-    phi_tape_destroy(&tape);
-    phi_graph_destroy(&graph);
-    phi_weights_destroy(&params);
-    return 0;
-}
-
-static int p(const char *name)
-{
-    return golden_param(graph, params, name);
-}
 
 static void forward(void)
 {
