@@ -20,6 +20,7 @@ import numpy as np
 
 import nifti
 import tensors
+from crc import crc32c
 
 SHAPE, TR, N_TRAIN, N_TEST, N_FACES, N_COMPONENTS = (8, 14, 14), 1.0, 300, 60, 24, 6
 VOXELS = SHAPE[0] * SHAPE[1] * SHAPE[2]
@@ -224,25 +225,6 @@ def result_hash(out):
         with open(name, "rb") as f:
             total.update(os.path.basename(name).encode() + b"\0" + hashlib.sha256(f.read()).digest())
     return total.hexdigest()
-
-
-def crc_table():
-    table = []
-    for i in range(256):
-        for _ in range(8):
-            i = i >> 1 ^ (0x82F63B78 if i & 1 else 0)
-        table.append(i)
-    return table
-
-
-CRC_TABLE = crc_table()
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = crc >> 8 ^ CRC_TABLE[(crc ^ byte) & 255]
-    return crc ^ 0xFFFFFFFF
 
 
 def read_segment(data):

@@ -20,6 +20,9 @@ import nibabel
 import numpy
 import zmq
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from crc import crc32c  # noqa: E402
+
 PHOS, HOST = (os.path.abspath(p) for p in (sys.argv.pop(1), sys.argv.pop(1)))
 CLIENTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "clients")
 SHAPE, N, TR = (8, 7, 6), 40, 2.0
@@ -445,25 +448,6 @@ class Wire(unittest.TestCase):
                                 capture_output=True, text=True, timeout=20)
         self.assertEqual(result.returncode, 1)
         self.assertIn("another engine", result.stderr)
-
-
-def make_table():
-    table = []
-    for i in range(256):
-        for _ in range(8):
-            i = i >> 1 ^ (0x82F63B78 if i & 1 else 0)
-        table.append(i)
-    return table
-
-
-TABLE = make_table()
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = crc >> 8 ^ TABLE[(crc ^ byte) & 255]
-    return crc ^ 0xFFFFFFFF
 
 
 if __name__ == "__main__":
