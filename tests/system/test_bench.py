@@ -98,7 +98,8 @@ def test_chain():
 
 
 def test_display_and_table():
-    table = bench("--display", "--flat-out", "--voxels", "500", "--latents", "8", "--picture", "8")
+    # at a pace, since flat out the run may end before the display's first refresh
+    table = bench("--display", "--rate", "40", "--voxels", "500", "--latents", "8", "--picture", "8")
     assert "posterior" in table and "acknowledged %d, again 0, lost 0" % N in table, table
     assert int(table.split("frames drawn ")[1].split()[0]) > 0, table
 
